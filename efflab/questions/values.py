@@ -1,0 +1,133 @@
+"""Inputs and results of checks: how they are copied, compared and shown in one short line.
+
+A result is compared in two steps. `misfit` looks at its form (type, shape, dtype) and answers in a sentence;
+`agrees` looks at its numbers.
+"""
+
+import math
+import numbers
+
+import torch
+
+from efflab.questions.kinds import Case, Value
+
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+_LONGEST = 90
+
+
+def copied(value: Value) -> Value:
+    """The same value in storage of its own."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return tuple(copied(item) for item in value) if isinstance(value, tuple) else value
+
+
+def identical(a: object, b: Value) -> bool:
+    """Whether two values have the same form and the same numbers (NaN equals NaN)."""
+    return misfit(a, b) is None and _near(a, b, 0.0)
+
+
+def misfit(received: object, expected: Value) -> str | None:
+    """What is wrong with the form of a result, as a sentence about "it"; None if the form is right.
+
+    A whole number passes where a number is expected, and a list where a tuple is. Python's True is no number.
+    """
+    if isinstance(expected, torch.Tensor):
+        return _tensor_misfit(received, expected)
+    if isinstance(expected, tuple):
+        if not isinstance(received, tuple | list) or len(received) != len(expected):
+            return f"it returned {shown(received)}; {len(expected)} values are expected"
+        found = (misfit(r, e) for r, e in zip(received, expected, strict=True))
+        return next((sentence for sentence in found if sentence), None)
+    if isinstance(received, torch.Tensor) and expected is not None:
+        hint = "; `.item()` turns a tensor with one value into a number" if received.numel() == 1 else ""
+        return f"it returned a tensor where {_kind(expected)} is expected{hint}"
+    return None if _same_kind(received, expected) else f"it returned {_a(received)}; {_kind(expected)} is expected"
+
+
+def agrees(case: Case, received: object) -> bool:
+    """Whether the numbers of a result are right; its form must have passed `misfit`.
+
+    A mask (True = kept) is right when it keeps exactly as many weights as the expected one and removes none that
+    is larger in magnitude than one that it keeps. So weights with the same magnitude may be chosen in any way.
+    """
+    if case.compare == "mask":
+        weight = mask_weight(case)
+        assert isinstance(received, torch.Tensor)
+        assert isinstance(case.expected, torch.Tensor)
+        same_count = received.sum() == case.expected.sum()
+        return bool(same_count) and _removes_smallest(weight.abs(), received)
+    return _near(received, case.expected, case.tolerance)
+
+
+def mask_weight(case: Case) -> torch.Tensor:
+    """The one tensor among the inputs, of which a mask case asks a mask."""
+    tensors = [value for _, value in case.inputs if isinstance(value, torch.Tensor)]
+    (weight,) = tensors
+    return weight
+
+
+def shown(value: object) -> str:
+    """A value in one short line."""
+    if isinstance(value, torch.Tensor):
+        text = repr([] if value.numel() == 0 else _rounded(value.detach().tolist()))
+    else:
+        text = repr(_rounded(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _tensor_misfit(received: object, expected: torch.Tensor) -> str | None:
+    if not isinstance(received, torch.Tensor):
+        return f"it returned {_a(received)}; a tensor is expected"
+    if received.shape != expected.shape:
+        return f"it returned the shape {tuple(received.shape)}; {tuple(expected.shape)} is expected"
+    if received.layout != expected.layout or received.device != expected.device:
+        return f"it returned a {received.layout} tensor on {received.device}; an ordinary one on the CPU is expected"
+    if received.dtype != expected.dtype:
+        wanted, got = (str(t.dtype).removeprefix("torch.") for t in (expected, received))
+        return f"it returned values of type {got}; {wanted} is expected, which `.to(torch.{wanted})` makes"
+    return None
+
+
+def _same_kind(received: object, expected: object) -> bool:
+    if isinstance(expected, bool) or isinstance(received, bool):
+        return isinstance(expected, bool) and isinstance(received, bool)
+    if isinstance(expected, int):
+        return isinstance(received, numbers.Integral)
+    if isinstance(expected, float):
+        return isinstance(received, numbers.Real)
+    return isinstance(received, type(expected))
+
+
+def _near(received: object, expected: Value, tolerance: float) -> bool:
+    if isinstance(expected, torch.Tensor):
+        assert isinstance(received, torch.Tensor)
+        return torch.allclose(received.double(), expected.double(), rtol=0, atol=tolerance, equal_nan=True)
+    if isinstance(expected, tuple):
+        assert isinstance(received, tuple | list)
+        return all(_near(r, e, tolerance) for r, e in zip(received, expected, strict=True))
+    if isinstance(expected, float) and isinstance(received, numbers.Real):
+        same = received == expected or (math.isnan(received) and math.isnan(expected))
+        return same or abs(float(received) - expected) <= tolerance
+    return bool(received == expected)
+
+
+def _removes_smallest(magnitude: torch.Tensor, mask: torch.Tensor) -> bool:
+    kept, removed = magnitude[mask], magnitude[~mask]
+    return kept.numel() == 0 or removed.numel() == 0 or bool(removed.max() <= kept.min())
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return type(value)(_rounded(item) for item in value)
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _kind(expected: object) -> str:
+    return _KINDS.get(type(expected), "None")
+
+
+def _a(received: object) -> str:
+    if isinstance(received, bool | int | float | str):
+        return shown(received)
+    return f"a value of type {type(received).__name__}"
