@@ -1,0 +1,235 @@
+"""How fast a network is, beside its baseline, and whether the difference is one at all.
+
+Two timings of the same file differ by a few per cent: other programs, the processor's clock, where the
+weights landed in memory. So every comparison measures three: the baseline (A), the same file again (A'), and
+the candidate (B), in turns. How far A' is from A is the noise floor of this machine at this moment, and B is
+called faster or slower only beyond it.
+
+Reference: Mytkowicz et al., Producing wrong data without doing anything obviously wrong!, ASPLOS 2009;
+Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013.
+
+Where we simplify: rounds count as independent of each other. At work: onnxruntime_perf_test, on a machine of
+its own, over days.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from efflab.measure.speed_process import Process, SpeedError
+from efflab.runtime.export import Artefact
+from efflab.runtime.session import check_runtime
+
+MIN_FLOOR = 0.02
+"""The noise floor is never taken as less: sessions of one file differ by up to 1 % by where their weights lie."""
+BUSY = 0.1
+"""The machine counts as busy when the stopwatch waited for a processor for more than this share of the time."""
+PATIENCE_S = 30.0
+"""A stopwatch process that gives no answer for this long is taken to hang."""
+
+__all__ = ["Speed", "SpeedError", "Stopwatch", "Timing", "median_interval", "summarise"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds for one batch: the median and the quartiles of `n` blocks of runs."""
+
+    median_ms: float
+    q1_ms: float
+    q3_ms: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A network beside its baseline, timed in turns on this machine.
+
+    `ratio` is now / base in time (0.5: twice as fast), the median over rounds, with its 95 % interval.
+    `noise_floor` is a fraction: how far a ratio may be from 1 with no difference behind it. `contention` is the
+    fraction of the time (0-1) that the stopwatch waited for a processor; with several threads, a lower bound.
+    """
+
+    base: Timing
+    now: Timing
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    noise_floor: float
+    batch: int
+    threads: int
+    contention: float
+    machine: str
+
+    @property
+    def busy(self) -> bool:
+        """Whether other programs took so much of the machine that the numbers are rough."""
+        return self.contention > BUSY
+
+    @property
+    def is_different(self) -> bool:
+        """Whether the whole interval of the ratio lies beyond the noise floor, on one side of 1."""
+        return self.ratio_high < 1 / (1 + self.noise_floor) or self.ratio_low > 1 + self.noise_floor
+
+    @property
+    def verdict(self) -> str:
+        """In words: 1.8x faster, 1.2x slower, or no measurable difference."""
+        if not self.is_different:
+            return "no measurable difference"
+        factor = max(self.ratio, 1 / self.ratio)
+        digits = 2 if factor < 1.1 else 1 if factor < 10 else 0
+        return f"{factor:.{digits}f}x {'faster' if self.ratio < 1 else 'slower'}"
+
+    @property
+    def throughput(self) -> float:
+        """Images a second of the candidate."""
+        return self.batch / self.now.median_ms * 1000
+
+
+class Stopwatch:
+    """Times networks in a subprocess that starts at the first use and stays up until `close`, or the end of Python.
+
+    Any thread may use it; one comparison runs at a time. `patience_s` is how long a subprocess may give no
+    answer before it is taken to hang.
+
+    Example:
+        with Stopwatch() as stopwatch:
+            speed = stopwatch.compare(base, now, shape=(1, 28, 28))
+    """
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._process: Process | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Stopwatch":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the subprocess, or None when none is running."""
+        return self._process.pid if self._process is not None and self._process.is_alive else None
+
+    def close(self) -> None:
+        """End the subprocess; a comparison that is running in another thread returns None. A later one starts anew."""
+        if self._process is not None:
+            self._process.end()
+
+    def compare(
+        self,
+        base: Artefact,
+        now: Artefact,
+        *,
+        shape: tuple[int, int, int],
+        batch: int = 1,
+        threads: int = 1,
+        seconds: float = 0.6,
+        stale: Callable[[], bool] | None = None,
+    ) -> Speed | None:
+        """Time `now` against `base`, or None when `stale` turned true or `close` was called meanwhile.
+
+        `stale` is asked every 20 ms. A stale comparison stops between two blocks; the subprocess is killed if
+        that takes more than 50 ms.
+
+        Args:
+            base: the baseline, in ONNX Runtime.
+            now: the candidate, in ONNX Runtime.
+            shape: channels, height and width of one image.
+            batch: images in a run.
+            threads: threads that a run may use.
+            seconds: how long to time; networks of which six rounds take longer take longer.
+            stale: says whether the answer is not wanted any more.
+
+        Raises:
+            ValueError: a number is out of its range, or an artefact is for another runtime.
+            SpeedError: the subprocess died or hung, ONNX Runtime is missing, or it refused a file.
+
+        Reference: Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013.
+        """
+        _check_numbers(batch, threads, seconds)
+        for artefact in (base, now):
+            check_runtime(artefact)
+        request: dict[str, Any] = {"base": str(base.path), "now": str(now.path), "shape": shape}
+        request |= {"batch": batch, "threads": threads, "seconds": seconds}
+        with self._lock:
+            process = self._running()
+            try:
+                answer = process.ask(request, self._patience_s, stale or _wanted)
+            except BaseException:  # even an interrupt: the next one must not get this one's answer
+                process.end()
+                raise
+        if answer is None or "stopped" in answer:
+            return None
+        if "error" in answer:
+            raise SpeedError(f"{base.path.name} and {now.path.name} cannot be timed: {answer['error']}")
+        return summarise(answer, batch=batch, threads=threads, machine=process.machine)
+
+    def _running(self) -> Process:
+        if self._process is None or not self._process.is_alive:
+            self.close()
+            self._process = Process()
+        return self._process
+
+
+def summarise(answer: dict[str, Any], *, batch: int, threads: int, machine: str) -> Speed:
+    """What the rounds say. answer["rounds"]: (n, 3), seconds a run of base, base again, now (`stopwatch.compare`)."""
+    rounds = np.array(answer["rounds"])  # (n, 3)
+    base, again, candidate = rounds.T
+    _, floor_low, floor_high = median_interval(again / base)
+    ratio, low, high = median_interval(candidate / base)
+    return Speed(
+        base=_timing(base),
+        now=_timing(candidate),
+        ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
+        noise_floor=max(MIN_FLOOR, floor_high - 1, 1 / floor_low - 1),
+        batch=batch,
+        threads=threads,
+        contention=max(0.0, 1 - answer["cpu_s"] / answer["wall_s"]),
+        machine=machine,
+    )
+
+
+def median_interval(values: "Sequence[float] | np.ndarray[Any, Any]") -> tuple[float, float, float]:
+    """The median, and two of the values between which the true median lies in at least 95 of 100 cases.
+
+    Each value is below the true median with chance 1/2, as with coins, whatever the distribution: so the k-th
+    smallest and the k-th largest are the ends, with the largest k for which fewer than k heads have a chance
+    of at most 2.5 %. With fewer than six values that chance is more, and the ends are the smallest and the
+    largest.
+
+    Reference: Conover, Practical nonparametric statistics, 1999, section 3.2.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    n = len(ordered)
+    k, ways, below = 0, 1, 1  # ways: n choose k; below: ways to get at most k heads
+    while below * 40 <= 2**n:
+        k += 1
+        ways = ways * (n - k + 1) // k
+        below += ways
+    k = max(k, 1)
+    return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[n - k])
+
+
+def _timing(seconds: np.ndarray[Any, Any]) -> Timing:
+    q1, median, q3 = np.percentile(seconds * 1000, [25, 50, 75])
+    return Timing(float(median), float(q1), float(q3), len(seconds))
+
+
+def _check_numbers(batch: int, threads: int, seconds: float) -> None:
+    for name, value in (("batch", batch), ("threads", threads)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"seconds must be more than 0, not {seconds!r}")
+
+
+def _wanted() -> bool:
+    return False

@@ -1,0 +1,192 @@
+"""The stopwatch: the program of the subprocess that times networks. It is run as a file, never imported by efflab.
+
+Why a process of its own: threads of one Python process share the interpreter's lock, and a busy thread beside
+it turned a forward pass of 2.1 ms into 117 ms. Why a program of its own: without torch it starts in a quarter
+of a second.
+
+How a comparison runs: three sessions are opened, the base twice and the candidate once. Each round times one
+block of each, in an order that changes from round to round, so that what the machine does meanwhile hits all
+three alike. A block is a few runs one after the other, long enough for the timer, after one run that nobody
+times; its value is the median run.
+
+Lines of JSON come in and go out, and no port is opened. When the input ends the process ends, so that it
+cannot outlive the notebook, not even one that was killed.
+
+Reference: Mytkowicz et al., Producing wrong data without doing anything obviously wrong!, ASPLOS 2009.
+
+Where we simplify: random images between 0 and 1, all of one batch. At work: onnxruntime_perf_test.
+"""
+
+import gc
+import importlib.util
+import itertools
+import json
+import os
+import platform
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, TextIO
+
+import numpy as np
+
+BLOCK_S = 0.0005
+"""A block lasts about this long: a thousand times the timer's step, and shorter than a turn of the operating system."""
+WARM_UP_S = 0.02
+"""Each session runs for this long before anything is timed, or WARM_UP_RUNS if that is shorter, but at least twice."""
+WARM_UP_RUNS = 30
+SLOW_S = 0.01
+"""A run longer than this fetches its weights anew anyway, so its block gets no untimed run."""
+MIN_ROUNDS = 6
+"""The fewest rounds for which a 95 % interval of a median exists."""
+
+Run = Callable[[], object]
+Request = dict[str, Any]
+
+
+class StoppedError(Exception):
+    """The one who asked does not want the answer any more."""
+
+
+def compare(request: Request, open_file: Callable[[str, int], Any], check: Callable[[], None]) -> dict[str, Any]:
+    """Time base, base and candidate in rounds; `check` is called between blocks and may raise StoppedError.
+
+    The answer holds `rounds`, a list of [base, base again, now] in seconds a run, and how long all rounds
+    took in seconds of the clock (`wall_s`) and of the processor (`cpu_s`).
+    """
+    runs = []
+    for path in (request["base"], request["base"], request["now"]):
+        check()
+        runs.append(runner(open_file(path, request["threads"]), request["batch"], request["shape"]))
+    slowest = max(warm_up(run, check) for run in runs)
+    n_runs = int(BLOCK_S / slowest) | 1  # odd, so that the median is one of the runs
+    untimed = 1 if slowest < SLOW_S else 0
+    wall, cpu, rounds = time.perf_counter(), time.process_time(), []
+    for order in turns():
+        row = [0.0, 0.0, 0.0]
+        for i in order:
+            check()
+            row[i] = block(runs[i], n_runs, untimed)
+        rounds.append(row)
+        if len(rounds) >= MIN_ROUNDS and time.perf_counter() - wall >= request["seconds"]:
+            break
+    return {"rounds": rounds, "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+
+
+def turns() -> Iterator[tuple[int, ...]]:
+    """The six orders of three sessions, for ever: each goes first, and follows each other one, equally often."""
+    return itertools.cycle(itertools.permutations(range(3)))
+
+
+def runner(session: Any, batch: int, shape: list[int]) -> Run:
+    """One forward pass of random images (batch, *shape), float32."""
+    images = np.random.default_rng(0).random((batch, *shape), dtype=np.float32)
+    feed = {session.get_inputs()[0].name: images}
+    return lambda: session.run(None, feed)
+
+
+def warm_up(run: Run, check: Callable[[], None]) -> float:
+    """Run until memory is allotted and the processor is awake; returns the median seconds of a run."""
+    seconds: list[float] = []
+    while len(seconds) < 2 or (sum(seconds) < WARM_UP_S and len(seconds) < WARM_UP_RUNS):
+        check()
+        seconds.append(block(run, 1, 0))
+    return sorted(seconds)[len(seconds) // 2]
+
+
+def block(run: Run, n_runs: int, untimed: int) -> float:
+    """The median seconds of `n_runs` runs (an odd number), after `untimed` runs that fill the caches."""
+    for _ in range(untimed):
+        run()
+    seconds = []
+    for _ in range(n_runs):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds)[n_runs // 2]
+
+
+class Inbox:
+    """The requests, and which of them are not wanted any more, read by a thread as they come in."""
+
+    def __init__(self, lines: TextIO) -> None:
+        self.requests: queue.Queue[Request] = queue.Queue()
+        self._lines = lines
+        self._stopped = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def check(self, number: int) -> None:
+        """Raise StoppedError if request `number` is not wanted any more."""
+        if number <= self._stopped:
+            raise StoppedError
+
+    def _read(self) -> None:
+        for line in self._lines:
+            message = json.loads(line)
+            if "stop" in message:
+                self._stopped = message["stop"]
+            else:
+                self.requests.put(message)
+        os._exit(0)  # the input has ended, so nobody is there; the main thread may be inside a long run
+
+
+def answer(request: Request, inbox: Inbox, open_file: Callable[[str, int], Any]) -> dict[str, Any]:
+    """What to send back: the timings, or that it was stopped, or why it failed."""
+    gc.disable()
+    try:
+        return compare(request, open_file, lambda: inbox.check(request["number"]))
+    except StoppedError:
+        return {"stopped": True}
+    except Exception as error:  # whatever the runtime says about this file is the answer
+        return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+    finally:
+        gc.enable()
+
+
+def load_file(path: str) -> ModuleType:
+    """One file of efflab as a module, without the package around it and so without torch."""
+    spec = importlib.util.spec_from_file_location("session", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def processor() -> str:
+    """The name of the processor as its maker spells it, where the system tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Say hello, then answer one request after the other. argv[1]: efflab/runtime/session.py."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not look like an answer
+    inbox = Inbox(sys.stdin)
+
+    def send(message: dict[str, Any]) -> None:
+        replies.write(json.dumps(message) + "\n")
+        replies.flush()
+
+    runtime = load_file(sys.argv[1])
+    try:
+        version = runtime.load().__version__
+    except ImportError as error:
+        send({"missing": str(error)})
+        return
+    send({"machine": f"{processor()}, {os.cpu_count()} cores, ONNX Runtime {version}"})
+    while True:
+        request = inbox.requests.get()
+        send(answer(request, inbox, runtime.open_file))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""One way to open a file in ONNX Runtime, used for checking answers here and for timing in the subprocess.
+
+Loads neither torch nor the rest of efflab at run time: the subprocess that measures speed reads this file by
+itself.
+
+Privacy: since version 1.29 the published builds of ONNX Runtime send usage data over the network unless
+`ORT_DISABLE_TELEMETRY` is set before they are first loaded. efflab works offline and sends nothing, so it is
+set here.
+
+Reference: ONNX Runtime, Thread management,
+https://onnxruntime.ai/docs/performance/tune-performance/threading.html.
+
+Where we simplify: CPU only, and the operators of one graph run one after the other. At work: choose the
+execution provider.
+"""
+
+import os
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import onnxruntime
+
+    from efflab.runtime.export import Artefact
+
+RUNTIME = "onnxruntime"
+"""The name by which an artefact asks for ONNX Runtime."""
+
+
+def session(artefact: "Artefact", *, threads: int = 1) -> "onnxruntime.InferenceSession":
+    """A session that executes the artefact on `threads` threads.
+
+    Raises:
+        ValueError: the artefact is for another runtime.
+        ImportError: ONNX Runtime is not installed.
+
+    Reference: ONNX Runtime, Thread management.
+    """
+    check_runtime(artefact)
+    return open_file(str(artefact.path), threads)
+
+
+def check_runtime(artefact: "Artefact") -> None:
+    """Raise ValueError unless the artefact is executed by ONNX Runtime."""
+    if artefact.runtime != RUNTIME:
+        raise ValueError(f"{artefact.path.name} is for the runtime {artefact.runtime!r}; only {RUNTIME!r} is known")
+
+
+def load() -> "ModuleType":
+    """ONNX Runtime itself, with its reports switched off.
+
+    Raises:
+        ImportError: it is not installed; the message says how to get it.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(f"ONNX Runtime cannot be loaded ({error}): `pip install onnxruntime` installs it") from error
+    onnxruntime.disable_telemetry_events()  # for the case that somebody loaded it before us
+    return cast("ModuleType", onnxruntime)
+
+
+def open_file(path: str, threads: int) -> "onnxruntime.InferenceSession":
+    """A session for the ONNX file at `path`, on `threads` threads, silent and private.
+
+    The threads do not spin while they wait. Spinning makes one session alone a little faster, but it takes a
+    core from the notebook beside it, and the sessions of a comparison would slow each other down.
+    """
+    onnxruntime = load()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # fatal only: what goes wrong is raised as well
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
