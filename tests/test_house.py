@@ -23,7 +23,6 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # The only imports between rooms of one floor, (from, to), and why.
 NEIGHBOURS = {
-    ("data", "shipped"): "expected ranges lie in the shipped folder",
     ("models", "shipped"): "checkpoints lie in the shipped folder",
     ("models", "data"): "a checkpoint names the data it was trained on",
     ("models", "training"): "the maker of the checkpoints trains them",
@@ -266,7 +265,7 @@ def test_a_right_house_is_accepted(tmp_path: Path) -> None:
 
 def test_an_exception_that_nobody_uses_is_reported(tmp_path: Path) -> None:
     package = build(tmp_path, {"lab.py": "from efflab import recipe", "recipe.py": "", "widgets/bench.py": ""})
-    assert unused_rows(package) == [("lab", "widgets", "bench")]
+    assert unused_rows(package) == [("lab", "widgets", "bench"), ("lab", "widgets", "TYPE_CHECKING")]
 
 
 def test_a_computed_import_that_nobody_makes_is_reported(tmp_path: Path) -> None:
