@@ -1,0 +1,84 @@
+"""Rules that every picture keeps."""
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from efflab.data import Classification
+from efflab.figures import Picture, changed, histogram, layers, mask, sensitivity, theme, tradeoff, training_curve
+from efflab.figures.picture import draw, thinned
+from efflab.prune import Point
+from efflab.training import Epoch
+
+
+@pytest.fixture
+def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
+    """One of each kind, and those that draw something else."""
+    weight, label, none = torch.eye(200)[:, :150], torch.zeros(2, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+    trail, whole = [visit(0.5, 940), visit(0.8, 901, tuned=True)], size(("a.weight", 100, 60))
+    return {
+        "tradeoff": tradeoff(trail, "sparsity", baseline=baseline, curve=trail, predicted=(0.8, 0.7), title="t"),
+        "tradeoff over a choice": tradeoff(trail, "scope", baseline=baseline, curve=trail),
+        "layers": layers(whole, whole),
+        "sensitivity": sensitivity([Point("a", 0.5, evaluation(900))], baseline),
+        "histogram": histogram("a", weight, weight / 2),
+        "mask": mask("a", weight),
+        "small mask": mask("a", weight[:5, :5]),
+        "changed": changed(torch.rand(2, 1, 8, 8), label, label, label + 1, ("a", "b"), n_changed_total=2),
+        "nothing changed": changed(torch.rand(0, 1, 8, 8), none, none, none, ("a", "b"), n_changed_total=0),
+        "training": training_curve([Epoch(1, 3, 0.5, 0.9)], 3, Classification(), start=0.8, baseline=0.95),
+    }
+
+
+def test_plotly_finds_every_figure_valid(pictures):
+    assert len(pictures) == 10
+    for name, picture in pictures.items():
+        checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
+        assert len(checked.data) == len(picture.figure.data), name
+
+
+def test_every_figure_carries_our_small_template_and_not_plotlys(pictures):
+    for name, picture in pictures.items():
+        template = picture.figure.layout.template.to_plotly_json()
+        assert set(template["data"]) == {"scatter", "bar", "heatmap"}, name
+        assert template["layout"]["paper_bgcolor"] == theme.WHITE
+
+
+def test_no_figure_sets_a_font_or_a_line_width_that_the_projector_would_have_to_change(pictures):
+    for name, picture in pictures.items():
+        content = picture.figure.to_dict()
+        content["layout"].pop("template")
+        assert "font" not in str(content), name
+        widths = [trace.get("line", {}).get("width", 0) for trace in content["data"]]
+        assert set(widths) == {0} or widths == [], name
+
+
+def test_every_axis_that_is_shown_has_a_title(pictures):
+    for name, picture in pictures.items():
+        axes = [picture.figure.layout.xaxis, picture.figure.layout.yaxis]
+        untitled = [a for a in axes if a.visible is not False and a.showticklabels is not False and not a.title.text]
+        assert len(untitled) == (1 if name == "layers" else 0), name  # the names of the layers say it
+
+
+def test_every_table_names_its_columns_and_every_sentence_ends(pictures):
+    for name, picture in pictures.items():
+        assert picture.sentence.endswith("."), name
+        assert all(isinstance(column, str) for column in picture.table.columns), name
+        assert "-0.0" not in picture.sentence
+        assert len(picture.table) <= 200
+
+
+def test_a_picture_needs_a_sentence():
+    with pytest.raises(ValueError, match="sentence must say what the picture shows, not ' '"):
+        Picture(draw([], {}), " ", pd.DataFrame())
+
+
+def test_a_table_that_nobody_would_read_is_refused():
+    with pytest.raises(ValueError, match="at most 200 rows, not 201"):
+        Picture(draw([], {}), "Something.", pd.DataFrame({"a": range(201)}))
+
+
+def test_thinning_keeps_both_ends_and_the_order():
+    assert thinned(range(10), 4) == [0, 3, 6, 9]
+    assert thinned([1, 2, 3], 4) == [1, 2, 3]
