@@ -1,0 +1,102 @@
+"""How large a network is, counted in the ways that people confuse.
+
+"I pruned 90 % and the file is the same size": zeros are numbers like any other until something encodes them. So we
+count parameters, non-zeros, dense bytes and *packed* bytes, what an honest encoding needs with its overhead. All of
+them are computed from the weights; the bytes of a file that was really written are `efflab.runtime.Artefact`'s.
+
+Where we simplify: 32-bit values, no entropy code. At work: the encoding that your runtime reads.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+VALUE_BYTES = 4
+"""Bytes of one 32-bit float."""
+
+
+@dataclass(frozen=True)
+class TensorSize:
+    """The size of one stored tensor: numbers, non-zero numbers, bytes as they are and bytes packed."""
+
+    name: str
+    n: int
+    n_nonzero: int
+    dense_bytes: int
+    packed_bytes: int
+    encoding: str
+    is_weight: bool
+    """Whether it is a matrix or kernel, which compression works on; not a bias or a normalisation."""
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of zeros; 0 where there are no numbers at all."""
+        return 1 - self.n_nonzero / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """The computed size of a network, tensor by tensor and in all."""
+
+    tensors: tuple[TensorSize, ...]
+    n_parameters: int
+    n_nonzero: int
+
+    @property
+    def weights(self) -> tuple[TensorSize, ...]:
+        """The matrices and kernels."""
+        return tuple(tensor for tensor in self.tensors if tensor.is_weight)
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of zeros among the weights; 0 where there are none."""
+        n = sum(tensor.n for tensor in self.weights)
+        return 1 - sum(tensor.n_nonzero for tensor in self.weights) / n if n else 0.0
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes as they are, zeros included."""
+        return sum(tensor.dense_bytes for tensor in self.tensors)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes in the smallest of the encodings, each with its overhead."""
+        return sum(tensor.packed_bytes for tensor in self.tensors)
+
+
+def compute_size(model: nn.Module) -> Size:
+    """Count the parameters of `model` and the bytes that storing it takes, running means and variances included."""
+    parameters = dict(model.named_parameters())
+    buffers = {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+    tensors = tuple(_size_of(name, tensor.detach()) for name, tensor in (parameters | buffers).items())
+    counted = [tensor for tensor in tensors if tensor.name in parameters]
+    return Size(tensors, sum(t.n for t in counted), sum(t.n_nonzero for t in counted))
+
+
+def bitmask_bytes(n: int, n_nonzero: int) -> int:
+    """One bit for each position and the non-zero values: n = 16, 4 kept -> 2 + 16 bytes."""
+    return -(-n // 8) + VALUE_BYTES * n_nonzero
+
+
+def csr_bytes(rows: int, columns: int, n_nonzero: int) -> int:
+    """Compressed sparse rows: a value and a column for each non-zero, and where each row starts.
+
+    Columns take 2 bytes where 16 bits are enough, else 4; row starts take 4.
+    """
+    column_bytes = 2 if columns <= 2**16 else 4
+    return (VALUE_BYTES + column_bytes) * n_nonzero + 4 * (rows + 1)
+
+
+def _size_of(name: str, tensor: Tensor) -> TensorSize:
+    n, n_nonzero = tensor.numel(), int(torch.count_nonzero(tensor))
+    dense = n * tensor.element_size()
+    options = {"dense": dense}
+    if tensor.ndim > 1:
+        rows = tensor.shape[0]
+        options |= {
+            "bitmask": bitmask_bytes(n, n_nonzero),
+            "csr": csr_bytes(rows, n // max(rows, 1), n_nonzero),
+        }
+    encoding = min(options, key=lambda option: options[option])
+    return TensorSize(name, n, n_nonzero, dense, options[encoding], encoding, tensor.ndim > 1)

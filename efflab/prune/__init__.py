@@ -1,0 +1,27 @@
+"""Pruning: take away what matters least. Scores say what matters, masks say what stays, techniques apply them."""
+
+from efflab.prune.lottery import train_ticket
+from efflab.prune.masks import keep_largest, masks_for
+from efflab.prune.schedules import cubic_sparsity, prune_gradually, prune_iteratively
+from efflab.prune.scores import magnitude
+from efflab.prune.sensitivity import SPARSITIES, Point, scan_sensitivity
+from efflab.prune.tuning import fine_tune
+from efflab.prune.weights import apply_masks, prunable_weights, prune_weights, sparsity_of
+
+__all__ = [
+    "SPARSITIES",
+    "Point",
+    "apply_masks",
+    "cubic_sparsity",
+    "fine_tune",
+    "keep_largest",
+    "magnitude",
+    "masks_for",
+    "prunable_weights",
+    "prune_gradually",
+    "prune_iteratively",
+    "prune_weights",
+    "scan_sensitivity",
+    "sparsity_of",
+    "train_ticket",
+]
