@@ -1,0 +1,198 @@
+"""What the learner is asked: a prediction before the controls unlock, a quiz, and the verdict on a function.
+
+Each widget writes what the learner did into the journal and reads it back, so that an answer survives a restart. A
+journal that cannot be written says so in the error line; the answer counts all the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import ipywidgets
+
+from efflab.journal import Journal, JournalError
+from efflab.questions import Prediction, Quiz, Verdict
+from efflab.widgets.live_figure import Reopened
+from efflab.widgets.readout import ReadOut
+
+Answer = float | str
+
+
+class Panel(Reopened, ipywidgets.VBox):
+    """A box with our looks and a read-out; `last_error` keeps what its error line says."""
+
+    def __init__(self, children: list[ipywidgets.Widget]) -> None:
+        self.readout = ReadOut()
+        self.last_error: BaseException | None = None
+        super().__init__([*children, self.readout])
+        self.add_class("efflab-panel")
+
+    def show_error(self, error: BaseException) -> None:
+        """Put an error into the error line; a sentence of ours as it is, others with their type."""
+        self.last_error = error
+        ours = isinstance(error, (ValueError, OSError, TypeError, RuntimeError))
+        self.readout.error = str(error) if ours else f"{type(error).__name__}: {error}"
+
+    def clear_error(self) -> None:
+        """Empty the error line."""
+        self.last_error, self.readout.error = None, ""
+
+
+class Gate(Panel):
+    """A prediction, made before anything is seen: lock in or skip, and whoever waits is told.
+
+    `answer` is the prediction, or None when it was skipped; `is_open` once either happened.
+    """
+
+    def __init__(self, question: Prediction, journal: Journal, *, chapter: str) -> None:
+        self.question, self.journal, self.chapter = question, journal, chapter
+        self.is_open = False
+        self.answer: Answer | None = None
+        self.measured: Answer | None = None
+        self._callbacks: list[Callable[[], object]] = []
+        self._input = _input_for(question)
+        self._lock = ipywidgets.Button(description="Lock in", tooltip="write down what you expect")
+        self._skip = ipywidgets.Button(description="Skip", tooltip="go on without a prediction")
+        self._feedback = ipywidgets.HTML()
+        self._seen = ipywidgets.Textarea(placeholder="What did you see? One sentence is enough.", rows=2)
+        self._keep = ipywidgets.Button(description="Write down")
+        label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{escape(question.text)}</span>")
+        asked = ipywidgets.VBox([label, self._input])
+        asked.add_class("efflab-control")
+        self._buttons = ipywidgets.HBox([self._lock, self._skip])
+        self._question = ipywidgets.VBox([asked, self._buttons, self._feedback])
+        self._question.add_class("efflab-question")
+        super().__init__([self._question])
+        self._lock.on_click(lambda _: self.lock_in(self._input.value))
+        self._skip.on_click(lambda _: self.skip())
+        self._keep.on_click(lambda _: self.write_down(self._seen.value))
+        self._remember()
+
+    def on_open(self, callback: Callable[[], object]) -> None:
+        """Call `callback()` once the prediction is made or skipped; at once if it is already."""
+        if self.is_open:
+            callback()
+        self._callbacks.append(callback)
+
+    def lock_in(self, answer: Answer) -> None:
+        """Make the prediction: a number, or the key of an option."""
+        self._record("prediction", answer)
+        self._open(answer)
+
+    def skip(self) -> None:
+        """Go on without a prediction; that, too, is recorded."""
+        self._record("skip", None)
+        self._open(None)
+
+    def reveal(self, measured: Answer) -> None:
+        """Put what was measured beside the prediction, with the thought behind the difference; once."""
+        if not self.is_open or self.measured is not None:
+            return
+        self.measured = measured
+        text = self.question.feedback_for(self.answer, measured)
+        self._feedback.value = f"<div class='efflab-verdict' role='status'>{escape(text)}</div>"
+        label = ipywidgets.HTML(f"<span class='efflab-label'>{escape(self.question.seen)}</span>")
+        seen = ipywidgets.VBox([label, self._seen, self._keep])
+        seen.add_class("efflab-control")
+        self._question.children = (*self._question.children, seen)
+
+    def write_down(self, text: str) -> None:
+        """Keep the learner's own words on what they saw."""
+        if text.strip():
+            self._record("answer", text.strip())
+            self._keep.description = "Written down"
+
+    def _remember(self) -> None:
+        """Take up the prediction that was made before a restart."""
+        try:
+            made = self.journal.latest("prediction", self.question.id, chapter=self.chapter)
+        except JournalError as error:
+            self.show_error(error)
+            return
+        if made is not None and isinstance(made.value, (int, float, str)):
+            self._open(made.value)
+
+    def _open(self, answer: Answer | None) -> None:
+        self.is_open, self.answer = True, answer
+        self._buttons.layout.display = "none"
+        self._input.disabled = True
+        if answer is not None:
+            self._input.value = answer
+        said = "You skipped it." if answer is None else "Locked in. Now move the controls and see."
+        self._feedback.value = f"<div class='efflab-verdict'>{said}</div>"
+        for callback in self._callbacks:
+            callback()
+
+    def _record(self, kind: str, value: Answer | None) -> None:
+        try:
+            self.journal.record(kind, self.question.id, value, chapter=self.chapter)  # type: ignore[arg-type]
+            self.clear_error()
+        except JournalError as error:
+            self.show_error(error)
+
+
+class QuizView(Panel):
+    """A question with one right option; each answer gets its sentence, and may be changed."""
+
+    def __init__(self, quiz: Quiz, journal: Journal, *, chapter: str) -> None:
+        self.quiz, self.journal, self.chapter = quiz, journal, chapter
+        options = [(option.text, option.key) for option in quiz.options]
+        self._choice = ipywidgets.RadioButtons(options=options, value=None, layout=ipywidgets.Layout(width="auto"))
+        self._feedback = ipywidgets.HTML()
+        label = ipywidgets.HTML(f"<span class='efflab-label'>{escape(quiz.text)}</span>")
+        asked = ipywidgets.VBox([label, self._choice])
+        asked.add_class("efflab-control")
+        box = ipywidgets.VBox([asked, self._feedback])
+        box.add_class("efflab-question")
+        super().__init__([box])
+        self._choice.observe(lambda change: self.choose(change["new"]), "value")
+
+    def choose(self, key: str) -> Verdict:
+        """Answer with the option of this key.
+
+        Raises:
+            ValueError: there is no such option.
+        """
+        verdict = self.quiz.answer(key)
+        if self._choice.value != key:
+            self._choice.value = key  # comes back here through the observer
+            return verdict
+        self._feedback.value = verdict_html(verdict)
+        try:
+            self.journal.record("answer", self.quiz.id, key, chapter=self.chapter)
+            self.clear_error()
+        except JournalError as error:
+            self.show_error(error)
+        return verdict
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A verdict that a notebook can show, with a note when the journal could not be written."""
+
+    verdict: Verdict
+    note: str = ""
+
+    def __repr__(self) -> str:
+        return " ".join(part for part in (self.verdict.message, self.note) if part)
+
+    def _repr_html_(self) -> str:
+        return verdict_html(self.verdict) + (f"<p>{escape(self.note)}</p>" if self.note else "")
+
+
+def verdict_html(verdict: Verdict) -> str:
+    """The verdict with a word and a colour."""
+    word, look = ("Right.", "passed") if verdict.passed else ("Not yet.", "failed")
+    return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {escape(verdict.message)}</div>"
+
+
+def _input_for(question: Prediction) -> ipywidgets.ValueWidget:
+    wide = ipywidgets.Layout(width="auto", max_width="600px")
+    if question.number is None:
+        options = [(option.text, option.key) for option in question.options]
+        return ipywidgets.RadioButtons(options=options, layout=wide)
+    number = question.number
+    middle = number.low + round((number.high - number.low) / 2 / number.step) * number.step
+    return ipywidgets.FloatSlider(
+        value=middle, min=number.low, max=number.high, step=number.step, readout_format=".4g", layout=wide
+    )

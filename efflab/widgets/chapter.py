@@ -1,0 +1,107 @@
+"""A chapter's questions, its journal and its benches, for the cells of a notebook."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from IPython.display import Code
+
+from efflab import papers, questions
+from efflab.budget import Budget
+from efflab.journal import Journal, JournalError
+from efflab.knobs import Value
+from efflab.lab import Lab
+from efflab.prune import fine_tune
+from efflab.questions import Verdict
+from efflab.recipe import AnyTechnique, Recipe
+from efflab.widgets.asking import Answer, Checked, Gate, QuizView
+from efflab.widgets.bench import Bench
+from efflab.widgets.judging import Judging
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Chapter:
+    """What a notebook asks and keeps: predictions, quizzes, checks, budgets and benches of one chapter.
+
+    Example:
+        chapter = Chapter("03")
+        chapter.bench(Lab.open("cnn-scattered"), prune_weights, controls=("sparsity",))
+
+    Raises:
+        QuestionsError: the chapter has no questions file, or a faulty one.
+    """
+
+    def __init__(self, chapter: str, *, journal: Journal | None = None) -> None:
+        self.chapter = chapter
+        self.questions = questions.load(chapter)
+        self.journal = journal or Journal()
+
+    def predict(self, id: str) -> Gate:
+        """The prediction gate for a question."""
+        return Gate(self.questions.prediction(id), self.journal, chapter=self.chapter)
+
+    def quiz(self, id: str) -> QuizView:
+        """The quiz widget for a question."""
+        return QuizView(self.questions.quiz(id), self.journal, chapter=self.chapter)
+
+    def bench(
+        self,
+        lab: Lab,
+        technique: AnyTechnique | None = None,
+        *,
+        controls: Sequence[str] | None = None,
+        start: Mapping[str, Value] | None = None,
+        recover: AnyTechnique | None = fine_tune,
+        prediction: str | None = None,
+        at: Mapping[str, Value] | None = None,
+        answer: Callable[[Bench], Answer | None] | None = None,
+    ) -> Bench:
+        """A bench whose runs go into this chapter's journal; see `Bench`. `prediction` is asked for first."""
+        return Bench(
+            lab,
+            technique,
+            controls=controls,
+            start=start,
+            recover=recover,
+            gate=self.predict(prediction) if prediction else None,
+            at=at,
+            answer=answer,
+            journal=self.journal,
+            chapter=self.chapter,
+        )
+
+    def check(self, id: str, function: Callable[..., object]) -> Checked:
+        """Run the learner's function on the cases of an exercise."""
+        return self._checked(id, self.questions.check(id, function), None)
+
+    def judge(self, lab: Lab, recipe: Recipe, budget: Budget) -> Judging:
+        """Run a recipe, training included, and say whether it meets a budget on validation data."""
+        return Judging(lab, recipe, budget, self._checked)
+
+    def source(self, function: Callable[..., object] | AnyTechnique) -> Code:
+        """The source of a function of the package, as it runs."""
+        return Code(inspect.getsource(inspect.unwrap(function)), language="python")  # type: ignore[no-untyped-call]  # IPython's
+
+    def paper(self, name: str, bench: Bench | None = None) -> "pd.DataFrame":
+        """A paper's published table, and in the same columns what a bench shows; `kind` says cited or measured.
+
+        Raises:
+            FileNotFoundError: there is no table of this name.
+        """
+        cited = papers.table(name).assign(kind="cited")
+        if bench is None or bench.preview is None or not bench.preview.recipe:
+            return cited
+        return papers.beside(cited, bench.preview, bench.lab)
+
+    def _checked(self, id: str, verdict: Verdict, recipe: str | None) -> Checked:
+        """Write a verdict down; a journal that cannot be written becomes a note beside it."""
+        value: dict[str, object] = {"passed": verdict.passed, "n_passed": verdict.n_passed, "n_cases": verdict.n_cases}
+        if recipe is not None:
+            value["recipe"] = recipe
+        try:
+            self.journal.record("check", id, value, chapter=self.chapter)
+        except JournalError as error:
+            return Checked(verdict, str(error))
+        return Checked(verdict)

@@ -1,0 +1,116 @@
+"""Controls from knobs: a slider for a `Range`, buttons for a `Choice`, a slider a layer where a knob takes a mapping.
+
+The same declaration checks a call and labels its control, so a technique that a learner writes gets its controls with
+no further work.
+"""
+
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+
+from efflab.knobs import Choice, Knob, Range, Setting, Value
+
+
+class Control(ipywidgets.VBox):
+    """A knob to move: its label, and below it a widget. With `layers` it can be opened to one slider a layer.
+
+    `set` moves it as a hand would; `on_change` is told of every move.
+
+    Raises:
+        ValueError: `value` is not a value of the knob.
+    """
+
+    def __init__(self, name: str, knob: Knob, value: Value, layers: Sequence[str] = ()) -> None:
+        self.name, self.knob = name, knob
+        self._whole = _widget(knob, value)
+        self._parts = {layer: _widget(knob, value) for layer in layers}
+        self._rows = ipywidgets.VBox([_named(layer, part) for layer, part in self._parts.items()])
+        self._switch = ipywidgets.Checkbox(False, description="one for each layer", indent=False)
+        self._callbacks: list[Callable[[], object]] = []
+        self._quiet = False
+        super().__init__([])
+        self.add_class("efflab-control")
+        self._lay_out()
+        for widget in (self._whole, *self._parts.values()):
+            widget.observe(lambda _: self._moved(), "value")
+        self._switch.observe(lambda _: self._switched(), "value")
+
+    @property
+    def setting(self) -> Setting:
+        """The value of the knob, or a mapping from layer to value when it is open."""
+        if self._switch.value:
+            return {layer: part.value for layer, part in self._parts.items()}
+        value: Value = self._whole.value
+        return value
+
+    def set(self, setting: Setting) -> None:
+        """Move the control; a mapping opens it and moves the sliders of the layers that it names.
+
+        Raises:
+            TypeError, ValueError: not a setting of the knob, or a layer that this control does not have.
+        """
+        if not isinstance(setting, dict):
+            self.knob.check(self.name, setting)
+            self._switch.value, self._whole.value = False, setting
+            return
+        for layer, value in setting.items():
+            if layer not in self._parts:
+                raise ValueError(f"{self.name} has no control for layer {layer!r}; it has: {', '.join(self._parts)}")
+            self.knob.check(f"{self.name}[{layer!r}]", value)
+        self._quiet = True  # one move, not one a layer
+        self._switch.value = True
+        for layer, value in setting.items():
+            self._parts[layer].value = value
+        self._quiet = False
+        self._moved()
+
+    def on_change(self, callback: Callable[[], object]) -> None:
+        """Call `callback()` after every move."""
+        self._callbacks.append(callback)
+
+    def lock(self, is_locked: bool) -> None:
+        """Let nobody move it, or let them again."""
+        for widget in (self._whole, self._switch, *self._parts.values()):
+            widget.disabled = is_locked
+
+    def _lay_out(self) -> None:
+        body = self._rows if self._switch.value else self._whole
+        rest = [self._switch] if self._parts else []
+        self.children = [_label(self.name.replace("_", " ").capitalize(), self.knob.label), body, *rest]
+
+    def _switched(self) -> None:
+        self._lay_out()
+        self._moved()
+
+    def _moved(self) -> None:
+        if not self._quiet:
+            for callback in self._callbacks:
+                callback()
+
+
+def _label(name: str, text: str) -> ipywidgets.HTML:
+    return ipywidgets.HTML(f"<span class='efflab-label'><b>{name}</b>: {text}</span>")
+
+
+def _named(layer: str, widget: ipywidgets.ValueWidget) -> ipywidgets.VBox:
+    row = ipywidgets.VBox([ipywidgets.HTML(f"<span class='efflab-label'>{layer}</span>"), widget])
+    row.add_class("efflab-control")
+    return row
+
+
+def _widget(knob: Knob, value: Value) -> ipywidgets.ValueWidget:
+    knob.check("value", value)
+    wide = ipywidgets.Layout(width="auto")
+    if isinstance(knob, Choice):
+        return ipywidgets.RadioButtons(options=knob.options, value=value, layout=wide)
+    slider = ipywidgets.IntSlider if knob.is_integer else ipywidgets.FloatSlider
+    extra = {} if knob.is_integer else {"readout_format": _format(knob)}
+    return slider(value=value, min=knob.low, max=knob.high, step=knob.step, layout=wide, **extra)
+
+
+def _format(knob: Range) -> str:
+    """How the slider shows its number: a fraction as percent, others with the digits of the step."""
+    if knob.is_fraction:
+        return ".0%"
+    digits = len(f"{knob.step:.10f}".rstrip("0").partition(".")[2])
+    return f".{digits}f"

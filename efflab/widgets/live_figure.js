@@ -1,0 +1,207 @@
+// What a LiveFigure does in the page: draw the figure that Python sent, in place, with one plotly.js for all.
+//
+// Every view of a page shares one promise of plotly.js, kept under one symbol. The bytes come from the kernel in a
+// carrier widget (see live_figure.py), never from the network; a view whose carrier is gone says a sentence.
+// While a picture is being drawn only the newest one that arrives is kept: stale pictures are never painted.
+
+const PLOTLY = Symbol.for("efflab.plotly");
+const CONFIG = {
+  displaylogo: false,
+  modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d"],
+  plotlyServerURL: "", // the default is a cloud service
+  responsive: true,
+};
+const ABSENT = "Run this cell to see the picture.";
+
+// plotly.min.js as a module of its own: it finds `module.exports`, no `define`, and leaves no global behind.
+const BEFORE =
+  "const module = {exports: {}}, exports = undefined, define = undefined;" +
+  'const before = Object.getOwnPropertyDescriptor(self, "Plotly");\n';
+const AFTER =
+  '\n;if (before) Object.defineProperty(self, "Plotly", before); else delete self.Plotly;' +
+  "export default module.exports;";
+
+async function load(packed) {
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const source = await new Response(unpacked).blob();
+  const url = URL.createObjectURL(new Blob([BEFORE, source, AFTER], { type: "text/javascript" }));
+  try {
+    return (await import(url)).default;
+  } finally {
+    URL.revokeObjectURL(url);
+    performance.mark("efflab.plotly"); // one mark a page: tests count them
+  }
+}
+
+// The carrier's model, or null when the notebook was reopened and its kernel is gone.
+async function liveCarrier(model) {
+  const id = model.get("bundle").replace("IPY_MODEL_", "");
+  const carrier = await Promise.resolve(model.widget_manager.get_model(id)).catch(() => null);
+  return carrier?.comm_live ? carrier : null;
+}
+
+async function sharedPlotly(carrier) {
+  const page = globalThis;
+  page[PLOTLY] ??= load(carrier.get("packed"));
+  try {
+    const plotly = await page[PLOTLY];
+    carrier.set("packed", null); // or a notebook saved with its widgets' state would hold it
+    return plotly;
+  } catch (error) {
+    delete page[PLOTLY]; // the next view may have better luck
+    throw error;
+  }
+}
+
+function make(tag, className, parent) {
+  const element = document.createElement(tag);
+  element.className = className;
+  parent.append(element);
+  return element;
+}
+
+function fillTable(table, { columns, rows, left_out }) {
+  table.replaceChildren();
+  const head = make("tr", "", make("thead", "", table));
+  for (const name of columns) Object.assign(make("th", "", head), { scope: "col", textContent: name });
+  const body = make("tbody", "", table);
+  for (const [first, ...others] of rows) {
+    const line = make("tr", "", body);
+    Object.assign(make("th", "", line), { scope: "row", textContent: first });
+    for (const text of others) make("td", "", line).textContent = text;
+  }
+  if (left_out) make("caption", "", table).textContent = `${left_out} more rows are not shown.`;
+}
+
+class View {
+  constructor(model, el) {
+    this.model = model;
+    this.root = make("figure", "efflab-figure", el);
+    this.root.setAttribute("role", "figure");
+    this.plot = make("div", "efflab-plot", this.root);
+    this.plot.setAttribute("aria-hidden", "true"); // the label and the table say it better than loose tick labels
+    this.note = make("p", "efflab-note", this.root);
+    this.note.setAttribute("role", "status");
+    this.details = make("details", "efflab-table", this.root);
+    make("summary", "", this.details).textContent = "Table";
+    this.table = make("table", "", make("div", "", this.details));
+    this.describe();
+  }
+
+  async start() {
+    const carrier = await liveCarrier(this.model);
+    if (!carrier) return this.say(ABSENT);
+    try {
+      this.plotly = await sharedPlotly(carrier);
+    } catch (error) {
+      return this.fail(error);
+    }
+    if (!this.disposed) this.listen();
+  }
+
+  listen() {
+    const redraw = () => this.request();
+    this.handlers = {
+      "change:revision change:projector change:templates change:height": redraw,
+      "change:message": () => this.say(this.model.get("message")),
+    };
+    for (const [events, handler] of Object.entries(this.handlers)) this.model.on(events, handler);
+    this.theme = new MutationObserver(redraw);
+    this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+    this.size = new ResizeObserver(() => (this.stale ? redraw() : this.fit()));
+    this.size.observe(this.plot);
+    redraw();
+  }
+
+  // Draw now, or once more after the drawing in progress has been painted. Hidden views wait to be seen.
+  async request() {
+    this.stale = true;
+    if (this.drawing) return;
+    this.drawing = true;
+    if (!this.plot.clientWidth) await painted(); // JupyterLab hides all for less than a frame when its theme changes
+    while (this.stale && !this.disposed && this.plot.clientWidth) {
+      this.stale = false;
+      await this.draw().catch((error) => this.fail(error));
+      await painted();
+    }
+    this.drawing = false;
+  }
+
+  async draw() {
+    const { model, root } = this;
+    const revision = model.get("revision");
+    if (revision !== this.parsed) {
+      this.figure = JSON.parse(new TextDecoder().decode(model.get("picture")));
+      this.parsed = revision;
+    }
+    this.describe();
+    this.plot.style.height = `${model.get("height")}px`;
+    await this.plotly.react(this.plot, this.figure.data, this.layout(), CONFIG);
+    this.drawnSize = this.measure();
+    if (!root.dataset.drawn) this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
+    this.say(model.get("message"));
+    root.dataset.drawn = revision;
+  }
+
+  layout() {
+    const dark = document.body.dataset.jpThemeLight === "false";
+    const name = this.model.get("projector") ? (dark ? "projector_dark" : "projector") : dark ? "dark" : "light";
+    const template = this.model.get("templates")[name];
+    this.root.dataset.template = template ? name : "";
+    return { uirevision: "keep", ...this.figure.layout, template, autosize: true, width: undefined, height: undefined };
+  }
+
+  measure() {
+    return `${this.plot.clientWidth} x ${this.plot.clientHeight}`;
+  }
+
+  // The page made the place wider or narrower, or showed a tab again.
+  fit() {
+    if (!this.drawnSize || !this.plot.clientWidth || this.drawnSize === this.measure()) return;
+    this.drawnSize = this.measure();
+    this.plotly.Plots.resize(this.plot);
+  }
+
+  describe() {
+    this.root.setAttribute("aria-label", this.model.get("alt"));
+    const table = this.model.get("table");
+    this.details.hidden = !table.rows;
+    if (table.rows) fillTable(this.table, table);
+  }
+
+  clicked(point) {
+    const { x, y, curveNumber: curve, pointNumber: index } = point;
+    this.model.send({ type: "clicked", x, y, curve, index });
+  }
+
+  say(sentence) {
+    this.note.textContent = sentence;
+    this.note.hidden = !sentence;
+  }
+
+  fail(error) {
+    console.error(error);
+    this.say(`This picture could not be drawn: ${error.message}`);
+  }
+
+  dispose() {
+    this.disposed = true;
+    for (const [events, handler] of Object.entries(this.handlers ?? {})) this.model.off(events, handler);
+    this.theme?.disconnect();
+    this.size?.disconnect();
+    this.plotly?.purge(this.plot);
+  }
+}
+
+function painted() {
+  if (document.hidden) return Promise.resolve(); // a hidden page has no frames to wait for
+  return new Promise((resolve) => requestAnimationFrame(resolve));
+}
+
+function render({ model, el }) {
+  const view = new View(model, el);
+  view.start();
+  return () => view.dispose();
+}
+
+export default { render };

@@ -1,0 +1,83 @@
+// The sentence and the error line of a panel, and names for the controls in it.
+
+// A control is `.efflab-control`: a label (`.efflab-label`) and one widget below it.
+function nameControls(panel) {
+  for (const control of panel.querySelectorAll(".efflab-control")) {
+    const label = control.querySelector(".efflab-label")?.textContent.trim();
+    if (!label) continue;
+    for (const part of control.querySelectorAll(".noUi-handle, input, select, textarea, .widget-readout")) {
+      if (part.type !== "radio" && part.getAttribute("aria-label") !== label) part.setAttribute("aria-label", label);
+    }
+    // noUiSlider rounds the value that it tells a screen reader to one decimal: 0.87 would be spoken as 0.9.
+    const readout = control.querySelector(".widget-readout")?.textContent.trim();
+    const handle = control.querySelector(".noUi-handle");
+    if (readout && handle && handle.getAttribute("aria-valuetext") !== readout) {
+      handle.setAttribute("aria-valuetext", readout);
+    }
+    const radios = control.querySelector(".widget-radio-box");
+    if (radios && radios.getAttribute("aria-label") !== label) {
+      radios.setAttribute("role", "radiogroup");
+      radios.setAttribute("aria-label", label);
+    }
+    const bar = control.querySelector(".progress");
+    if (bar) {
+      const width = parseFloat(control.querySelector(".progress-bar")?.style.width) || 0;
+      bar.setAttribute("role", "progressbar");
+      bar.setAttribute("aria-label", label);
+      bar.setAttribute("aria-valuenow", String(Math.round(width)));
+    }
+  }
+}
+
+function render({ model, el }) {
+  const sentence = document.createElement("p");
+  sentence.className = "efflab-sentence";
+  sentence.setAttribute("aria-live", "polite");
+  const error = document.createElement("p");
+  error.className = "efflab-error";
+  error.setAttribute("role", "alert");
+  el.replaceChildren(sentence, error);
+
+  const show = () => {
+    sentence.textContent = model.get("sentence");
+    error.textContent = model.get("error");
+    error.hidden = !model.get("error");
+  };
+  model.on("change:sentence change:error", show);
+  show();
+
+  // The panel around us appears after us, and ipywidgets rebuilds its parts: look again when something changed.
+  let panel = null;
+  let waiting = 0;
+  const look = () => {
+    waiting = 0;
+    if (panel) nameControls(panel);
+  };
+  const watcher = new MutationObserver(() => {
+    if (!waiting) waiting = setTimeout(look, 50);
+  });
+  const attach = () => {
+    panel = el.closest(".efflab-panel");
+    if (!panel) return false;
+    watcher.observe(panel, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+      attributes: true,
+      attributeFilter: ["style", "aria-valuetext"],
+    });
+    look();
+    return true;
+  };
+  const attempt = () => attach() || (waiting = requestAnimationFrame(attempt));
+  attempt();
+
+  return () => {
+    watcher.disconnect();
+    clearTimeout(waiting);
+    cancelAnimationFrame(waiting);
+    model.off("change:sentence change:error", show);
+  };
+}
+
+export default { render };

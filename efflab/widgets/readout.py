@@ -1,0 +1,20 @@
+"""One sentence that says what the screen shows, for everybody; and a name for every control.
+
+The sentence lies in a polite live region, so that a screen reader speaks it when the hand is still. ipywidgets gives
+the handle of a slider no name: the page's part (`readout.js`) copies each control's label to it.
+"""
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+
+class ReadOut(anywidget.AnyWidget):
+    """The sentence of a panel, and its error line. `sentence` and `error` may be set from any thread."""
+
+    _esm = Path(__file__).with_name("readout.js")
+    _css = Path(__file__).with_name("panel.css")
+
+    sentence = traitlets.Unicode().tag(sync=True)
+    error = traitlets.Unicode().tag(sync=True)

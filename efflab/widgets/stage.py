@@ -1,0 +1,100 @@
+"""The right-hand side of a bench: tiles, the main picture, the training curve and the tabs. It draws what it is given.
+
+Everything here may be called from the worker thread.
+"""
+
+from collections.abc import Callable
+
+import ipywidgets
+
+from efflab.figures import tradeoff, training_curve
+from efflab.journal import Journal
+from efflab.lab import Lab, Preview, Report
+from efflab.prune import Point
+from efflab.training import Epoch
+from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, LayersTab, WeightsTab
+from efflab.widgets.tiles import tiles
+from efflab.widgets.view import PictureView
+
+N_TRAIL = 100
+"""Visited points that are kept on the main picture."""
+
+
+class Stage(ipywidgets.VBox):
+    """Shows the preview of one recipe, the trail of those before, and what was measured of it.
+
+    x: the knob along the main picture. scan and redraw: what the buttons in the tabs ask for.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        x: str,
+        *,
+        journal: Journal,
+        chapter: str,
+        scan: Callable[[], object],
+        redraw: Callable[[], object],
+    ) -> None:
+        self.lab, self.x = lab, x
+        self.preview: Preview | None = None
+        self.report: Report | None = None
+        self.trail: list[Preview] = []
+        self.curve: list[Preview] = []
+        self.points: list[Point] = []
+        self.is_scanned = False
+        self.predicted: tuple[float, float] | None = None
+        self.tiles, self.main, self.training = ipywidgets.HTML(), PictureView(height=340), PictureView(height=240)
+        self.layers = LayersTab(lab, scan)
+        self.weights = WeightsTab(lab, redraw)
+        self.images, self.code, self.journal = ImagesTab(lab), CodeTab(lab), JournalTab(journal, chapter)
+        named = {
+            "layers": self.layers,
+            "weights": self.weights,
+            "changed images": self.images,
+            "code": self.code,
+            "journal": self.journal,
+        }
+        self.tabs = ipywidgets.Tab(list(named.values()), titles=tuple(named), selected_index=0)
+        self.tabs.observe(lambda _: redraw(), "selected_index")
+        super().__init__([self.tiles, self.main, self.training, self.tabs])
+        self.add_class("efflab-main")
+
+    def draw(self, preview: Preview, report: Report | None = None) -> None:
+        """Show a preview in the tiles and the main picture, with what was measured of it."""
+        self.preview, self.report = preview, report
+        self.tiles.value = tiles(preview, self.lab.baseline, report)
+        self.draw_main()
+
+    def visit(self, preview: Preview) -> None:
+        """Add a complete preview to the trail; what was visited twice counts by its last visit."""
+        self.trail = [*(p for p in self.trail if p.recipe != preview.recipe), preview][-N_TRAIL:]
+
+    def draw_main(self) -> None:
+        """Draw the main picture again, with the curve as far as it is known."""
+        if self.preview is None or not self.preview.recipe:  # the base alone has no place along the knob
+            return
+        trail = self.trail if self.trail and self.trail[-1] is self.preview else [*self.trail, self.preview]
+        baseline = self.lab.baseline
+        self.main.show_picture(tradeoff(trail, self.x, baseline=baseline, curve=self.curve, predicted=self.predicted))
+
+    def draw_tab(self) -> None:
+        """Draw the tab that is open; the others wait until they are opened."""
+        index = self.tabs.selected_index
+        if self.preview is not None and index is not None:
+            self.tabs.children[index].show(self.preview)
+
+    def draw_points(self, points: list[Point], *, is_scanned: bool) -> None:
+        """Draw the sensitivity scan as far as it has come; `is_scanned` once it is whole."""
+        self.points, self.is_scanned = points, is_scanned
+        self.layers.show_points(points)
+
+    def draw_training(self, records: list[Epoch], start: float) -> None:
+        """Draw the training as far as it has come; `start` is the score before it, a fraction."""
+        self.training.show_picture(training_curve(records, records[-1].n_epochs, self.lab.data.task, start=start))
+
+    def project(self, is_on: bool) -> None:
+        """Large type and thick lines, or back."""
+        in_tabs = [view for tab in self.tabs.children for view in tab.children if isinstance(view, PictureView)]
+        for view in (self.main, self.training, *in_tabs):
+            view.project(is_on)

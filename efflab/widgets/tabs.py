@@ -1,0 +1,155 @@
+"""The tabs below the main picture: layers, weights, images that changed, the code that ran, and the journal.
+
+Only the tab that is open is drawn, and only when the hand is still: what nobody sees costs nothing.
+"""
+
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets
+from torch import Tensor
+
+from efflab.figures import changed, histogram, layers, mask, sensitivity
+from efflab.journal import Journal
+from efflab.lab import Lab, Preview
+from efflab.measure import changed_images
+from efflab.prune import Point, prunable_weights
+from efflab.recipe import script
+from efflab.widgets.view import PictureView
+
+N_IMAGES = 12
+"""Changed images that are shown."""
+
+
+class LayersTab(ipywidgets.VBox):
+    """Each layer: what it lost and what it weighs; on a button, how much of it alone the network bears to lose."""
+
+    def __init__(self, lab: Lab, scan: Callable[[], object]) -> None:
+        self._lab = lab
+        self._layers, self._sensitivity = PictureView(height=300), PictureView(height=340)
+        self._button = ipywidgets.Button(
+            description="Prune each layer alone",
+            tooltip="evaluates the network once a layer and sparsity",
+            layout=_wide(),
+        )
+        self._button.on_click(lambda _: scan())
+        super().__init__([self._layers, self._button, self._sensitivity])
+
+    def show(self, preview: Preview) -> None:
+        """Draw the layers of this preview; from any thread."""
+        self._layers.show_picture(layers(preview.size, preview.base_size))
+
+    def show_points(self, points: list[Point]) -> None:
+        """Draw the sensitivity scan as far as it has come; from any thread."""
+        self._sensitivity.show_picture(sensitivity(points, self._lab.baseline))
+
+
+class WeightsTab(ipywidgets.VBox):
+    """One layer's weights: their values before and after, and which of them stayed."""
+
+    def __init__(self, lab: Lab, again: Callable[[], object]) -> None:
+        self._lab = lab
+        names = list(lab.layers())
+        self._layer = ipywidgets.Dropdown(options=names, value=names[0])
+        self._layer.observe(lambda _: again(), "value")
+        self._histogram, self._mask = PictureView(height=300), PictureView(height=360)
+        label = ipywidgets.HTML("<span class='efflab-label'>Layer</span>")
+        choice = ipywidgets.HBox([label, self._layer])
+        choice.add_class("efflab-control")
+        super().__init__([choice, self._histogram, self._mask])
+
+    def choose(self, layer: str) -> None:
+        """Show another layer."""
+        self._layer.value = layer
+
+    def show(self, preview: Preview) -> None:
+        """Draw the chosen layer's weights; from any thread."""
+        layer = self._layer.value
+        before, now = self._lab.layers()[layer], _weights(self._lab, preview)[layer]
+        self._histogram.show_picture(histogram(layer, before, now))
+        self._mask.show_picture(mask(layer, now))
+
+
+class ImagesTab(ipywidgets.VBox):
+    """The images whose answer changed."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._images = PictureView(height=420)
+        super().__init__([self._images])
+
+    def show(self, preview: Preview) -> None:
+        """Draw the first images whose answer is not the base's; from any thread."""
+        base, now, split = self._lab.baseline, preview.evaluation, self._lab.data.validation
+        positions = changed_images(base, now)
+        some = positions[:N_IMAGES]
+        picture = changed(
+            split.images[some],
+            split.labels[some],
+            base.answers[some],
+            now.answers[some],
+            self._lab.data.classes,
+            n_changed_total=len(positions),
+        )
+        self._images.show_picture(picture)
+
+
+class CodeTab(ipywidgets.VBox):
+    """The call that was made, and the source of the function that did it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.text = ""
+        self._code = ipywidgets.HTML()
+        super().__init__([self._code])
+
+    def show(self, preview: Preview) -> None:
+        """Write the code that ran; from any thread."""
+        self.text = script(preview.recipe, seed=self._lab.seed)
+        sources = dict.fromkeys(one.technique.source for one in preview.recipe)
+        stopped = "<p>The training was stopped early; this text trains to the end.</p>" if preview.is_partial else ""
+        self._code.value = (
+            "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code>, it gives the same "
+            f"weights, bit for bit.</p>{stopped}<pre>{escape(self.text)}</pre><p>What it calls:</p>"
+            + "".join(f"<pre>{escape(source)}</pre>" for source in sources)
+        )
+
+
+class JournalTab(ipywidgets.VBox):
+    """The runs that were measured, newest first."""
+
+    COLUMNS = ("recipe", "score", "packed_bytes", "file_bytes", "ms", "verdict")
+
+    def __init__(self, journal: Journal, chapter: str) -> None:
+        self._journal, self._chapter = journal, chapter
+        self._table = ipywidgets.HTML()
+        super().__init__([self._table])
+
+    def show(self, preview: Preview) -> None:
+        """Write the table; from any thread.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        runs = [e.value for e in self._journal.entries(chapter=self._chapter, kind="run") if isinstance(e.value, dict)]
+        head = "".join(f"<th scope='col'>{name}</th>" for name in self.COLUMNS)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(run.get(name, '')))}</td>" for name in self.COLUMNS) + "</tr>"
+            for run in runs[:-31:-1]
+        )
+        self._table.value = (
+            f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            if runs
+            else "<p>No run was measured yet: leave the controls alone for a second.</p>"
+        )
+
+
+Tab = LayersTab | WeightsTab | ImagesTab | CodeTab | JournalTab
+
+
+def _weights(lab: Lab, preview: Preview) -> dict[str, Tensor]:
+    return prunable_weights(lab.build(preview.recipe))
+
+
+def _wide() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="auto")

@@ -1,0 +1,120 @@
+"""The three tiles of a bench: size, speed and score, each *before -> now*, with an interval and a badge.
+
+A badge says where a number comes from: *measured* (timed, evaluated or weighed here and now), *computed* (from a
+formula, shown on hover), *estimated* or *cited*. A tile that is not known yet says so; it never keeps an old number.
+"""
+
+from html import escape
+
+from efflab.data import Classification
+from efflab.figures.text import (
+    bytes_text,
+    difference_text,
+    interval_text,
+    ms_text,
+    ratio_text,
+    score_text,
+    signed_interval_text,
+)
+from efflab.lab import Preview, Report
+from efflab.measure import Evaluation
+from efflab.measure.speed import Speed
+
+PACKED = (
+    "The smallest of three encodings for each layer: all values; the non-zero values and one bit for each position; "
+    "the non-zero values and their columns and row starts. 4 bytes a value."
+)
+"""The formula behind the packed bytes, in words."""
+
+
+def tiles(preview: Preview, baseline: Evaluation, report: Report | None) -> str:
+    """The tiles as HTML; without a report, what must be measured says that it is not measured yet."""
+    parts = (_size(preview, report), _speed(report.speed if report else None), _score(preview, baseline))
+    return f"<div class='efflab-tiles'>{''.join(parts)}</div>"
+
+
+def sentence(preview: Preview, report: Report | None) -> str:
+    """What the tiles say, in one sentence."""
+    task, evaluation = preview.evaluation.task, preview.evaluation
+    score = f"{task.score_name} {score_text(evaluation.value, task)} (95 % interval {_interval(evaluation)})"
+    speed = f", {report.speed.verdict}" if report else ""
+    removed = f"{preview.size.sparsity * 100:.0f} % of the weights removed"
+    return f"{removed}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
+
+
+def test_sentence(evaluation: Evaluation, n_openings: int) -> str:
+    """The score on the test data, and how often it was opened."""
+    task = evaluation.task
+    often = "" if n_openings == 1 else f" You opened it {n_openings} times: what you choose by it is no longer a test."
+    return (
+        f"<b>Test {task.score_name} {score_text(evaluation.value, task)}</b> (95 % interval {_interval(evaluation)}, "
+        f"{evaluation.n:,} images) {badge('measured')}{often}"
+    )
+
+
+def badge(kind: str, why: str = "") -> str:
+    """The label that says where a number comes from; with a reason, a click or the Enter key opens it."""
+    if not why:
+        return f"<span class='efflab-badge'>{escape(kind)}</span>"
+    return f"<details class='efflab-why'><summary class='efflab-badge'>{escape(kind)}</summary>{escape(why)}</details>"
+
+
+def _tile(title: str, change: str, *lines: str) -> str:
+    rest = "".join(f"<p>{line}</p>" for line in lines)
+    return f"<div class='efflab-tile'><h4>{escape(title)}</h4><div class='efflab-change'>{change}</div>{rest}</div>"
+
+
+def _arrow(before: str, now: str) -> str:
+    return f"{escape(before)} → {escape(now)}"
+
+
+def _size(preview: Preview, report: Report | None) -> str:
+    before, now = preview.base_size.packed_bytes, preview.size.packed_bytes
+    packed = f"{ratio_text(before / now if now else float('inf'))} smaller, packed {badge('computed', PACKED)}"
+    if report is None:
+        return _tile("Size", _arrow(bytes_text(before), bytes_text(now)), packed, "file: not weighed yet")
+    weighed = badge("measured", "the ONNX file that was really written, and its bytes after zlib")
+    return _tile(
+        "Size",
+        _arrow(bytes_text(before), bytes_text(now)),
+        packed,
+        f"file {_arrow(bytes_text(report.base_file_bytes), bytes_text(report.file_bytes))} {weighed}",
+        f"zipped {_arrow(bytes_text(report.base_compressed_bytes), bytes_text(report.compressed_bytes))}",
+    )
+
+
+def _speed(speed: Speed | None) -> str:
+    if speed is None:
+        return _tile("Speed", "...", "not measured yet: leave the controls alone for a second")
+    how = (
+        f"ONNX Runtime, batch {speed.batch}, {speed.threads} thread{'s' if speed.threads > 1 else ''}; {speed.machine}"
+    )
+    lines = [
+        f"{escape(speed.verdict)} {badge('measured', how)}",
+        f"half of the runs took {ms_text(speed.now.q1_ms)} to {ms_text(speed.now.q3_ms)}",
+    ]
+    if speed.busy:
+        lines.append("the machine was busy: close other programs and measure again")
+    return _tile("Speed", _arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms)), *lines)
+
+
+def _score(preview: Preview, baseline: Evaluation) -> str:
+    evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
+    change = f"{difference_text(difference.value, task)}, interval {_difference_interval(preview, task)}"
+    count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
+    note = "; training stopped early" if preview.is_partial else ""
+    return _tile(
+        task.score_name,
+        _arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
+        f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
+        f"{count} validation images, 95 % interval {_interval(evaluation)}{note}",
+    )
+
+
+def _interval(evaluation: Evaluation) -> str:
+    low, high = evaluation.interval
+    return interval_text(low, high, per_unit=evaluation.task.per_unit)
+
+
+def _difference_interval(preview: Preview, task: Classification) -> str:
+    return signed_interval_text(preview.difference.low, preview.difference.high, per_unit=task.per_unit)

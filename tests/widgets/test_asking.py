@@ -1,0 +1,87 @@
+"""Predictions, quizzes and verdicts: what a learner answers is kept, judged and said back."""
+
+import pytest
+
+from efflab import questions
+from efflab.journal import Journal
+from efflab.questions import Verdict
+from efflab.widgets.asking import Checked, Gate, QuizView, verdict_html
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.sqlite")
+
+
+@pytest.fixture
+def gate(journal):
+    return Gate(questions.load("03").prediction("accuracy_at_80"), journal, chapter="03")
+
+
+def test_a_gate_is_closed_until_the_prediction_is_made_and_then_tells_whoever_waits(gate):
+    opened = []
+    gate.on_open(lambda: opened.append(gate.answer))
+    assert (gate.is_open, opened) == (False, [])
+    gate.lock_in(71.0)
+    assert (gate.is_open, opened) == (True, [71.0])
+
+
+def test_the_button_does_what_the_method_does(gate):
+    gate._input.value = 64.0
+    gate._lock.click()
+    assert gate.answer == 64.0
+
+
+def test_skipping_opens_too_and_is_recorded(gate, journal):
+    gate._skip.click()
+    assert gate.is_open
+    assert gate.answer is None
+    assert journal.latest("skip", "accuracy_at_80", chapter="03") is not None
+
+
+def test_a_prediction_survives_a_restart(gate, journal):
+    gate.lock_in(71.0)
+    again = Gate(gate.question, Journal(journal.path), chapter="03")
+    assert (again.is_open, again.answer) == (True, 71.0)
+
+
+def test_the_prediction_is_compared_with_the_measurement_once(gate, journal):
+    gate.lock_in(71.0)
+    gate.reveal(93.2)
+    assert "You predicted 71 %, measured is 93.2 %" in gate._feedback.value
+    gate.reveal(10.0)
+    assert "93.2" in gate._feedback.value
+    gate.write_down("flat, then a cliff")
+    assert journal.latest("answer", "accuracy_at_80", chapter="03").value == "flat, then a cliff"
+
+
+def test_nothing_is_revealed_before_the_prediction(gate):
+    gate.reveal(93.2)
+    assert gate.measured is None
+    assert gate._feedback.value == ""
+
+
+def test_a_journal_that_cannot_be_written_is_said_and_the_answer_counts(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    gate = Gate(questions.load("03").prediction("accuracy_at_80"), Journal(blocked / "j.sqlite"), chapter="03")
+    gate.lock_in(71.0)
+    assert gate.answer == 71.0
+    assert "not saved" in gate.readout.error
+
+
+def test_a_wrong_option_gets_its_own_sentence_and_a_right_one_is_called_right(journal):
+    quiz = QuizView(questions.load("03").quiz("file_size"), journal, chapter="03")
+    quiz.choose("too_few")
+    assert "Not yet." in quiz._feedback.value
+    assert "With 99 % zeros the file would be as large" in quiz._feedback.value
+    quiz._choice.value = "zeros_are_numbers"
+    assert "Right." in quiz._feedback.value
+    assert [e.value for e in journal.entries(kind="answer", name="file_size")] == ["too_few", "zeros_are_numbers"]
+
+
+def test_a_verdict_is_shown_with_a_word_and_its_text_is_escaped():
+    html = verdict_html(Verdict(False, "<b>no</b>", 0, 1))
+    assert "Not yet." in html
+    assert "&lt;b&gt;no" in html
+    assert repr(Checked(Verdict(True, "All 7 cases pass.", 7, 7), "disk full")) == "All 7 cases pass. disk full"

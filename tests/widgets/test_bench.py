@@ -1,0 +1,193 @@
+"""The bench without a browser: whatever a hand does, a line of Python does, and the screen says what was measured."""
+
+import copy
+from typing import Annotated
+
+import pytest
+import torch
+from torch import nn
+
+from efflab import Lab, Range, fine_tune, prune_gradually, prune_weights, script, technique
+from efflab.journal import Journal
+from efflab.questions import load
+from efflab.widgets import Bench
+from efflab.widgets.answers import speed_class, steepest_layer
+from efflab.widgets.asking import Gate
+from efflab.widgets.worker import worker
+
+SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return Lab.open("mlp-digits")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.sqlite")
+
+
+@pytest.fixture
+def bench(lab, journal):
+    made = Bench(lab, prune_weights, controls=("sparsity", "scope"), journal=journal, chapter="03")
+    worker().wait(SECONDS)
+    yield made
+    worker().wait(SECONDS)
+
+
+def test_moving_a_control_shows_what_the_lab_says_of_the_same_recipe(bench, lab):
+    bench.set(sparsity=0.8)
+    worker().wait(SECONDS)
+    expected = lab.preview(bench.recipe)
+    assert bench.preview.evaluation.value == expected.evaluation.value
+    assert bench.preview.size == expected.size
+    assert bench.step.values["sparsity"] == 0.8
+    assert f"{expected.evaluation.value * 100:.1f} %" in bench.stage.tiles.value
+    assert "80 % of the weights removed" in bench.readout.sentence
+
+
+def test_the_speed_is_measured_and_the_run_is_written_down(bench, journal):
+    assert bench.report is not None
+    assert bench.report.speed.verdict in bench.stage.tiles.value
+    run = journal.entries(kind="run")[-1].value
+    assert run["ms"] == pytest.approx(bench.report.speed.now.median_ms, abs=1e-4)
+    assert run["file_bytes"] == bench.report.file_bytes
+
+
+def test_a_tile_that_is_not_measured_yet_says_so_and_keeps_no_old_number(bench):
+    bench.stage.draw(bench.preview, None)
+    assert "not measured yet" in bench.stage.tiles.value
+    assert " ms" not in bench.stage.tiles.value
+
+
+def test_the_last_of_many_moves_is_the_one_that_is_shown(bench):
+    for percent in range(30, 91):
+        bench.set(sparsity=percent / 100)
+    worker().wait(SECONDS)
+    assert bench.preview.recipe[0].values["sparsity"] == 0.9
+    assert bench.stage.trail[-1].recipe == bench.preview.recipe
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_every_tab_draws_when_it_is_opened(bench, index):
+    bench.stage.tabs.selected_index = index
+    worker().wait(SECONDS)
+    assert bench.last_error is None
+
+
+def test_the_code_tab_shows_text_that_gives_the_same_weights(bench, lab):
+    bench.set(sparsity=0.7, scope="per layer")
+    bench.stage.tabs.selected_index = 3
+    worker().wait(SECONDS)
+    names = {"model": lab.build(()), "data": lab.data}
+    exec(bench.stage.code.text, names)
+    shown = lab.build(bench.recipe).state_dict()
+    assert all(torch.equal(weights, shown[name]) for name, weights in names["model"].state_dict().items())
+    assert bench.stage.code.text == script(bench.recipe, seed=lab.seed)
+
+
+def test_training_shows_a_curve_and_ends_with_the_tuned_recipe(bench):
+    bench.set(sparsity=0.95)
+    worker().wait(SECONDS)
+    before = bench.preview.evaluation.value
+    bench.tune()
+    worker().wait(SECONDS)
+    assert [one.technique for one in bench.recipe] == [prune_weights, fine_tune]
+    assert bench.preview.evaluation.value > before
+    assert bench.stage.training.shown is not None
+    assert bench._training.layout.display == "none"
+
+
+def test_stop_ends_the_training_and_what_is_shown_says_so(lab, journal):
+    bench = Bench(lab, prune_gradually, controls=("sparsity", "epochs"), recover=None, journal=journal)
+    worker().wait(SECONDS)
+    bench.set(epochs=30)
+    stopping = lambda *args: bench.stop()  # noqa: E731
+    bench.stage.draw_training = stopping  # after the first epoch's record
+    bench.run()
+    worker().wait(SECONDS)
+    assert bench.preview.is_partial
+    assert "training stopped early" in bench.stage.tiles.value
+
+
+def test_the_whole_curve_is_drawn_on_demand(bench):
+    bench.reveal()
+    worker().wait(SECONDS)
+    assert len(bench.stage.curve) == 21
+    assert [p.recipe[0].values["sparsity"] for p in bench.stage.curve][::20] == [0.0, 1.0]
+
+
+def test_the_test_set_is_opened_by_its_own_method_only_and_counted(bench, lab, journal):
+    before = lab.n_test_openings
+    bench.set(sparsity=0.5)
+    worker().wait(SECONDS)
+    assert lab.n_test_openings == before
+    bench.open_test()
+    worker().wait(SECONDS)
+    assert lab.n_test_openings == before + 1
+    assert journal.entries(kind="test_opened")
+    assert "Test accuracy" in bench._test.value
+
+
+def test_an_error_of_the_worker_is_seen_in_the_error_line_and_the_next_setting_works(lab, journal):
+    @technique
+    def fail(model: nn.Module, *, x: Annotated[float, Range(0.0, 1.0, 0.1, "x")] = 0.5) -> nn.Module:
+        if x > 0.7:
+            raise ValueError("prune before you quantize")
+        return copy.deepcopy(model)
+
+    bench = Bench(lab, fail, recover=None, journal=journal)
+    worker().wait(SECONDS)
+    bench.set(x=0.9)
+    worker().wait(SECONDS)
+    assert bench.readout.error == "prune before you quantize"
+    assert isinstance(bench.last_error, ValueError)
+    bench.set(x=0.2)
+    worker().wait(SECONDS)
+    assert bench.readout.error == ""
+    assert bench.preview.recipe[0].values["x"] == 0.2
+
+
+def test_controls_are_locked_until_the_prediction_is_made_and_it_is_marked_in_the_picture(lab, journal):
+    gate = Gate(load("03").prediction("accuracy_at_80"), journal, chapter="03")
+    bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, at={"sparsity": 0.8}, journal=journal)
+    worker().wait(SECONDS)
+    assert bench.controls["sparsity"].children[1].disabled
+    gate.lock_in(71.0)
+    assert not bench.controls["sparsity"].children[1].disabled
+    assert bench.stage.predicted == (0.8, 0.71)
+    assert gate.measured is None
+    bench.set(sparsity=0.8)
+    worker().wait(SECONDS)
+    assert gate.measured == pytest.approx(bench.preview.evaluation.value * 100)
+
+
+def test_a_question_about_speed_is_answered_by_the_measured_speed(bench):
+    assert speed_class(bench) in {"same", "tenth", "little_less", "more"}
+    bench.stage.report = None
+    assert speed_class(bench) is None
+
+
+def test_a_question_about_layers_is_answered_by_the_scan_once_it_is_whole(bench):
+    assert steepest_layer(bench) is None
+    bench.scan_layers()
+    worker().wait(SECONDS)
+    assert steepest_layer(bench) in {"first", "middle", "last", "equal"}
+    assert len(bench.stage.points) == 3 * 7
+
+
+def test_a_control_that_is_no_knob_is_refused_with_the_names_of_the_knobs(lab, journal):
+    with pytest.raises(ValueError, match="prune_weights has no knob 'bits'; its knobs are: sparsity"):
+        Bench(lab, prune_weights, controls=("bits",), journal=journal)
+    with pytest.raises(ValueError, match="needs a control that is a number"):
+        Bench(lab, prune_weights, controls=("scope",), journal=journal)
+
+
+def test_the_projector_switch_reaches_every_picture(bench):
+    bench.project(True)
+    assert "efflab-projector" in bench._dom_classes
+    assert bench.stage.main.projector
+    assert bench.stage.weights.children[1].projector
+    bench.project(False)
+    assert not bench.stage.main.projector

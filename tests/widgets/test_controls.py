@@ -1,0 +1,87 @@
+"""Controls come from knobs alone, for every technique and for one that a learner writes."""
+
+from typing import Annotated
+
+import ipywidgets
+import pytest
+from torch import nn
+
+from efflab.knobs import Choice, Range, technique
+from efflab.recipe import TECHNIQUES
+from efflab.widgets.controls import Control
+
+SPARSITY = Range(0.0, 1.0, 0.01, "fraction of weights removed")
+SCOPE = Choice(("global", "per layer"), "where weights compete")
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_knob_of_every_technique_gets_a_control_that_can_be_set_to_both_ends(name):
+    one = TECHNIQUES[name]
+    for knob_name, knob in one.knobs.items():
+        control = Control(knob_name, knob, one.defaults[knob_name])
+        assert control.setting == one.defaults[knob_name]
+        for end in knob.ends:
+            control.set(end)
+            assert control.setting == end
+
+
+def test_a_range_becomes_a_slider_and_a_choice_becomes_buttons():
+    slider, buttons = Control("sparsity", SPARSITY, 0.5), Control("scope", SCOPE, "global")
+    assert isinstance(slider.children[1], ipywidgets.FloatSlider)
+    assert isinstance(buttons.children[1], ipywidgets.RadioButtons)
+    assert isinstance(Control("epochs", Range(1, 30, 1, "epochs"), 3).children[1], ipywidgets.IntSlider)
+
+
+def test_a_fraction_is_shown_in_percent_and_other_numbers_with_the_digits_of_their_step():
+    formats = [
+        Control("x", knob, knob.low).children[1].readout_format
+        for knob in (SPARSITY, Range(0.0001, 0.01, 0.0001, "rate"), Range(1.0, 20.0, 0.5, "temperature"))
+    ]
+    assert formats == [".0%", ".4f", ".1f"]
+
+
+def test_moving_a_control_tells_whoever_listens_once():
+    control, told = Control("sparsity", SPARSITY, 0.5), []
+    control.on_change(lambda: told.append(control.setting))
+    control.set(0.8)
+    assert told == [0.8]
+
+
+def test_a_mapping_opens_one_slider_a_layer_and_counts_as_one_move():
+    control, told = Control("sparsity", SPARSITY, 0.5, layers=("conv1", "conv2")), []
+    control.on_change(lambda: told.append(control.setting))
+    control.set({"conv2": 0.9})
+    assert told == [{"conv1": 0.5, "conv2": 0.9}]
+    control.set(0.3)
+    assert control.setting == 0.3
+
+
+@pytest.mark.parametrize("bad", [*SPARSITY.bad_values()])
+def test_a_bad_value_is_refused_with_the_name_of_the_knob_and_changes_nothing(bad):
+    control = Control("sparsity", SPARSITY, 0.5)
+    with pytest.raises((TypeError, ValueError), match="sparsity"):
+        control.set(bad)
+    assert control.setting == 0.5
+
+
+def test_a_layer_that_is_not_there_is_refused_by_name():
+    control = Control("sparsity", SPARSITY, 0.5, layers=("conv1",))
+    with pytest.raises(ValueError, match="no control for layer 'conv9'; it has: conv1"):
+        control.set({"conv9": 0.1})
+
+
+def test_a_locked_control_is_disabled_until_it_is_unlocked():
+    control = Control("sparsity", SPARSITY, 0.5)
+    control.lock(True)
+    assert control.children[1].disabled
+    control.lock(False)
+    assert not control.children[1].disabled
+
+
+def test_a_technique_of_a_learner_gets_its_controls_with_no_further_work():
+    @technique
+    def shrink(model: nn.Module, *, factor: Annotated[float, Range(0.0, 1.0, 0.1, "factor")] = 0.9) -> nn.Module:
+        return model
+
+    control = Control("factor", shrink.knobs["factor"], shrink.defaults["factor"])
+    assert control.children[0].value == "<span class='efflab-label'><b>Factor</b>: factor</span>"
