@@ -1,0 +1,69 @@
+"""Make neural networks small and fast, and watch measured size, speed and accuracy move.
+
+Example:
+    >>> lab = Lab.open("mlp-digits")
+    >>> lab.preview((step(prune_weights, sparsity=0.5),)).difference.value > -0.1
+    True
+"""
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from efflab import data, models
+    from efflab.budget import Budget
+    from efflab.data import Data
+    from efflab.knobs import Choice, Range, Technique, technique
+    from efflab.lab import Lab, Preview, Report
+    from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket
+    from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
+
+# ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TECHNIQUES",
+    "Budget",
+    "Choice",
+    "Data",
+    "Lab",
+    "Preview",
+    "Range",
+    "Recipe",
+    "Report",
+    "Step",
+    "Technique",
+    "data",
+    "fine_tune",
+    "from_json",
+    "models",
+    "prune_gradually",
+    "prune_iteratively",
+    "prune_weights",
+    "run",
+    "script",
+    "step",
+    "technique",
+    "to_json",
+    "train_ticket",
+]
+
+_ROOMS = ("knobs", "data", "models", "prune", "recipe", "lab", "budget")
+"""The rooms that the names above come from."""
+
+
+def __getattr__(name: str) -> object:
+    """A public name, when it is first asked for: torch takes seconds, which `efflab --help` need not wait for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'efflab' has no attribute {name!r}")
+    if name in _ROOMS:
+        return import_module(f"efflab.{name}")
+    rooms = (import_module(f"efflab.{room}") for room in _ROOMS)
+    return next(getattr(room, name) for room in rooms if hasattr(room, name))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,74 @@
+"""The command line: `efflab lab`, `efflab start 03`, `efflab doctor`.
+
+Each command is one call of a function that works without it. What is heavy (torch, Jupyter) is imported or started by
+the command that needs it, so that `efflab --help` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efflab.cli import chapters
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """What the `efflab` command runs."""
+    try:
+        app(prog_name="efflab")
+    except (chapters.ChapterError, OSError) as error:
+        typer.echo(f"efflab: {error}", err=True)
+        raise SystemExit(1) from error
+
+
+@app.callback()
+def _efflab() -> None:
+    """Learn how neural networks are made small and fast: live, measured, offline."""
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Your own folder of notebooks; chapters that it lacks are copied there.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+) -> None:
+    """Open JupyterLab on the chapters."""
+    place, n_copied = chapters.prepare(folder)
+    typer.echo(f"JupyterLab opens on {place}" + (f"; {n_copied} new files were copied there." if n_copied else "."))
+    raise typer.Exit(chapters.open_jupyter(place, browser=browser))
+
+
+@app.command()
+def start(
+    chapter: Annotated[str, typer.Argument(help="The number of the chapter, such as 03.")],
+    to: Annotated[Path, typer.Option(help="The folder for your copy.")] = Path("work"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again in a second copy.")] = False,
+) -> None:
+    """Copy one chapter into a folder of yours. A file that is there is never changed."""
+    copy, is_new = chapters.start(chapter, to, fresh=fresh)
+    if is_new:
+        typer.echo(f"{copy} is yours now. Open it with: efflab lab {to}")
+    else:
+        typer.echo(f"{copy} is there already and was left as it is. A second copy: efflab start {chapter} --fresh")
+
+
+@app.command("doctor")
+def examine() -> None:
+    """Check that everything works on this machine.
+
+    The last line is for your teacher.
+    """
+    from efflab.cli import doctor
+    from efflab.cli.findings import Examination
+
+    findings = []
+    for check in doctor.CHECKS:
+        typer.echo(f"{check.name:12} ", nl=False)  # first, so that a crash inside a check names it
+        findings.append(check())
+        typer.echo(findings[-1].verdict)
+    examination = Examination(tuple(findings))
+    typer.echo(f"\nFor your teacher:\n{examination.line}")
+    raise typer.Exit(0 if examination.is_ok else 1)
