@@ -1,0 +1,303 @@
+# %% [markdown]
+# # 03 Weight pruning
+#
+# **After this chapter you can** say how many weights of a network can go, remove them, repair what broke, and explain
+# why the network is smaller but not faster.
+#
+# 45 minutes. You need chapter [00](00_start_here.ipynb), and to have trained one network before.
+
+# %% [markdown]
+# ## 1. One knob
+#
+# The network below reads handwriting that was scattered over a canvas: turned, scaled, shifted, with clutter and noise.
+# **Pruning** sets its smallest weights to zero. Say first what you expect, then move the slider to 80 %.
+
+# %%
+from efflab import Lab, prune_weights
+from efflab.widgets import Chapter
+
+chapter = Chapter("03")
+lab = Lab.open("lenet5-scattered")
+chapter.bench(
+    lab,
+    prune_weights,
+    controls=("sparsity",),
+    recover=None,
+    prediction="accuracy_at_80",
+    at={"sparsity": 0.8},
+)
+
+# %% [markdown]
+# Three things to try:
+#
+# - Where does the accuracy begin to fall? Press **Reveal the curve** when you have a guess.
+# - Open the tab **changed images** at 60 %. Which digits go first?
+# - The tile *size* has two numbers that disagree. Section 6 says why.
+
+# %% [markdown]
+# ## 2. How it works
+#
+# The *score* of a weight is its magnitude, $|w|$. To reach sparsity $s$ with $n$ weights, the
+# $\mathrm{round}(s \cdot n)$ lowest scores go:
+#
+# $$m_i = \begin{cases} 0 & \text{if } |w_i| \text{ is among the } \mathrm{round}(s \cdot n) \text{ smallest} \\
+# 1 & \text{otherwise} \end{cases} \qquad w_i \leftarrow m_i \, w_i$$
+#
+# This is the function that did it, as it stands in the package:
+
+# %%
+from efflab.prune import keep_largest
+
+chapter.source(keep_largest)
+
+# %% [markdown]
+# It ranks; it does not compare with a threshold. With a threshold, equal weights would all go or all stay, and the
+# count would be wrong. The tab **weights** above shows the mask of each layer.
+
+# %% [markdown]
+# ## 3. Two knobs that compete
+#
+# Where do weights compete to stay? **Global**: all layers in one ranking. **Per layer**: each layer gives the same
+# share. Go to 90 % and switch between the two. Then choose the **random** criterion, as a control: is it the *number*
+# of weights that counts, or *which* ones?
+
+# %%
+chapter.bench(lab, prune_weights, controls=("sparsity", "scope", "criterion"), start={"sparsity": 0.7}, recover=None)
+
+# %% [markdown]
+# ## 4. Why layers differ
+#
+# Prune one layer alone, and leave the others whole. Which one costs the most? Lock in your prediction, then press
+# **Prune each layer alone** in the tab *layers*.
+
+# %%
+from efflab.widgets.answers import steepest_layer
+
+chapter.bench(
+    lab, prune_weights, controls=("sparsity",), recover=None, prediction="layer_that_suffers", answer=steepest_layer
+)
+
+# %% [markdown]
+# A layer with few weights has none to spare. With the box **one for each layer** you can give each layer its own
+# sparsity: try to beat the global ranking at the same total.
+
+# %% [markdown]
+# ## 5. Repair: fine-tuning
+#
+# Train the weights that are left, and keep the zeros at zero. Go to 90 %, look at the accuracy, then press
+# **Fine tune**. The curve is drawn while it trains; **Stop** keeps the best network so far.
+
+# %%
+chapter.bench(lab, prune_weights, controls=("sparsity", "scope"), start={"sparsity": 0.9})
+
+# %% [markdown]
+# Why must the zeros be *kept*? The gradient of a weight does not depend on the weight's own value: without the mask the
+# first step of training would fill every hole. This is the loop that keeps them, `masked_fill_` after each step:
+
+# %%
+from efflab import training
+
+chapter.source(training._step)
+
+# %% [markdown]
+# ## 6. Smaller, but faster?
+#
+# 90 % of the weights are zero. How long does the network take now, in a runtime that people use?
+
+# %%
+from efflab.widgets.answers import speed_class
+
+chapter.bench(
+    lab,
+    prune_weights,
+    controls=("sparsity",),
+    start={"sparsity": 0.9},
+    recover=None,
+    prediction="faster_at_90",
+    answer=speed_class,
+)
+
+# %% [markdown]
+# The file that was really written has the same size, too: a zero is a number of four bytes like any other. It takes an
+# **encoding** to save bytes, and it has a price of its own. For $n$ weights of which $k$ are not zero:
+#
+# | encoding | bytes |
+# |---|---|
+# | dense | $4n$ |
+# | bit mask | $4k + n/8$ |
+# | compressed sparse rows (CSR) | $4k + 2k + 4(\text{rows} + 1)$ |
+#
+# *Packed* in the tile is the smallest of the three, layer by layer. When does CSR beat the bit mask? (Computed:)
+
+# %%
+import pandas as pd
+
+from efflab.measure.size import bitmask_bytes, csr_bytes
+
+rows, columns = 300, 784  # the first layer of LeNet-300-100
+n = rows * columns
+kept = [round(n * share) for share in (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)]
+pd.DataFrame(
+    {
+        "kept": [f"{k / n:.0%}" for k in kept],
+        "dense bytes": 4 * n,
+        "bit mask bytes": [bitmask_bytes(n, k) for k in kept],
+        "CSR bytes": [csr_bytes(rows, columns, k) for k in kept],
+    }
+)
+
+# %% [markdown]
+# ## 7. Exercise: the mask
+#
+# Write `magnitude_mask(weight, sparsity)`. It returns a bool tensor of the shape of `weight`, `True` where a weight is
+# kept. Exactly `round(sparsity * n)` weights are removed, those with the smallest magnitude.
+#
+# <details><summary>Hint</summary>
+#
+# `weight.abs().flatten().argsort()` gives the positions from the smallest magnitude to the largest. Start from a mask
+# that is `True` everywhere, and set the first positions to `False`.
+#
+# </details>
+
+# %%
+import torch
+
+
+def magnitude_mask(weight, sparsity):
+    """True where a weight stays. weight: any shape -> same shape, bool."""
+    # --- solution
+    n_removed = round(sparsity * weight.numel())
+    mask = torch.ones(weight.numel(), dtype=torch.bool)
+    mask[weight.abs().flatten().argsort()[:n_removed]] = False
+    return mask.reshape(weight.shape)
+    # --- stub
+    # >>> raise NotImplementedError("write me")
+    # --- end
+
+
+# %%
+chapter.check("magnitude_mask", magnitude_mask)
+
+# %% [markdown]
+# ## 8. A little at a time
+#
+# Instead of cutting once, cut while the network trains: fast at first, while the weights that go matter little, then
+# slower (Zhu and Gupta 2017, arXiv 1710.01878). After $t$ of $n$ steps the sparsity is
+#
+# $$s_t = s \left(1 - \left(1 - \frac{t}{n}\right)^3\right)$$
+#
+# Write it.
+#
+# <details><summary>Hint</summary>
+#
+# `step / n_steps` is what is done. What is *left* is one minus that; the cube is of what is left.
+#
+# </details>
+
+
+# %%
+def cubic_sparsity(step, n_steps, final):
+    """The sparsity after `step` of `n_steps`, from 0 to `final`."""
+    # --- solution
+    return final * (1 - (1 - step / n_steps) ** 3)
+    # --- stub
+    # >>> raise NotImplementedError("write me")
+    # --- end
+
+
+# %%
+chapter.check("cubic_sparsity", cubic_sparsity)
+
+# %% [markdown]
+# Now at work. Press **Run**: the network trains while its weights go. Compare with what one cut and fine-tuning gave
+# you in section 5 at the same sparsity, and give both the same number of epochs.
+
+# %%
+from efflab import prune_gradually
+
+chapter.bench(lab, prune_gradually, controls=("sparsity", "epochs"), start={"sparsity": 0.95}, recover=None)
+
+# %% [markdown]
+# ## 9. The lottery ticket
+#
+# Train a network, keep only the mask, and **rewind**: give the weights that are left the values that they had before
+# the training. Does such a *ticket* learn as well as the whole network did? As a control, start the same mask from
+# other **random** weights (Frankle and Carbin 2019, arXiv 1803.03635). Run both.
+
+# %%
+from efflab import train_ticket
+
+digits = Lab.open("mlp-digits")
+chapter.bench(digits, train_ticket, controls=("sparsity", "restart", "epochs"), start={"sparsity": 0.9}, recover=None)
+
+# %% [markdown]
+# On data as easy as this the two may lie within each other's interval. Then the honest answer is "no clear difference
+# here": look at the interval of the tile before you believe in luck. The seed of the lab is fixed, so `Lab.open(...,
+# seed=1)` gives you another draw.
+
+# %% [markdown]
+# ## 10. The budget
+#
+# **At most 10 % of the weights, and at most 1 point of accuracy lost.** No hints; many recipes meet it. A recipe is a
+# tuple of steps. Train it with a bench above, or here.
+
+# %%
+from efflab import Budget, fine_tune, step
+
+budget = Budget(kept=0.10, lost=0.01)
+
+# %% tags=["student-only"]
+recipe = (step(prune_weights, sparsity=0.5), step(fine_tune, epochs=1))  # change it until the budget is met
+chapter.judge(lab, recipe, budget)
+
+# %% tags=["solution-only"]
+recipe = (step(prune_gradually, sparsity=0.91, epochs=15), step(fine_tune, epochs=4))
+chapter.judge(lab, recipe, budget)
+
+# %% [markdown]
+# ## 11. The paper beside you
+#
+# Han and others pruned LeNet-300-100 on MNIST in 2015 (arXiv 1506.02626). The same network, pruned in rounds, here:
+# with MNIST if it lies in your data folder, else with the 8x8 digits. Press **Run**.
+
+# %%
+from efflab import data, prune_iteratively
+
+paper_lab = Lab.open("mlp-mnist" if data.is_available("mnist") else "mlp-digits")
+yours = chapter.bench(
+    paper_lab, prune_iteratively, controls=("sparsity", "rounds", "epochs"), start={"sparsity": 0.92}, recover=None
+)
+yours
+
+# %% [markdown]
+# When it has run, execute this cell. *Cited* rows are the paper's; *measured* is yours.
+
+# %%
+chapter.paper("han2015", yours)
+
+# %% [markdown]
+# Why they differ: 8x8 digits have 64 inputs where MNIST has 784, and most of MNIST's are always empty, so that their
+# weights cost nothing. The paper trained for many more rounds. And its error is on test data, yours on validation data:
+# the test is opened once, at the end, by the button that says so.
+
+# %% [markdown]
+# ## 12. Three questions
+
+# %%
+chapter.quiz("zeros_in_training")
+
+# %%
+chapter.quiz("why_global")
+
+# %%
+chapter.quiz("file_size")
+
+# %% [markdown]
+# ## What to remember
+#
+# - Most weights of a trained network can go, the smallest first; layers differ in how much they can spare.
+# - Fine-tuning with the mask kept, or pruning while training, repairs most of what a cut breaks.
+# - Zeros save bytes once they are encoded. They save no time in a dense runtime: for that, shapes must shrink
+#   (chapter 04).
+#
+# At work: [`torch.nn.utils.prune`](https://docs.pytorch.org/docs/stable/nn.html#module-torch.nn.utils) for masks.
