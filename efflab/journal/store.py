@@ -29,10 +29,8 @@ _SIDE_FILES = ("-wal", "-shm", "-journal")  # SQLite's own, beside the database
 _SCHEMA = (
     "CREATE TABLE entry (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, chapter TEXT NOT NULL,"
     " kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL)",
-    "CREATE TRIGGER entry_stays BEFORE UPDATE ON entry"
-    " BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END",
-    "CREATE TRIGGER entry_remains BEFORE DELETE ON entry"
-    " BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END",
+    "CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END",
+    "CREATE TRIGGER entry_remains BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
