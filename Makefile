@@ -2,11 +2,6 @@
 PYTHON ?= python3
 VENV := .venv/bin
 AXE := .venv/axe/node_modules/axe-core/axe.min.js
-ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
-
-# JupyterLab by itself asks for news, for updates and for extensions: nothing here leaves the machine.
-LAB := $(VENV)/python -m jupyterlab $(ROOT_FLAG) --LabApp.news_url= --LabApp.extension_manager=readonly \
-       --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab test check lint bench axe clean
@@ -18,7 +13,7 @@ setup: ## create .venv and install efflab into it, when needed
 	@$(PYTHON) tools/setup_env.py
 
 lab: setup ## open the notebooks in JupyterLab
-	@$(LAB) notebooks
+	@$(VENV)/efflab lab
 
 test: lint ## everything: ruff, mypy, units, house, notebooks, browser
 	@$(VENV)/python -m pytest

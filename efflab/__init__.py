@@ -1,6 +1,7 @@
 """Make neural networks small and fast, and watch measured size, speed and accuracy move.
 
 Example:
+    >>> from efflab import Lab, prune_weights, step
     >>> lab = Lab.open("mlp-digits")
     >>> lab.preview((step(prune_weights, sparsity=0.5),)).difference.value > -0.1
     True

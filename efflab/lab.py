@@ -5,7 +5,6 @@ would be shipped, weighs the file and times it against the base. Neither touches
 opens.
 """
 
-import copy
 import math
 import tempfile
 import threading
@@ -14,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from efflab import data as sources
@@ -26,9 +26,9 @@ from efflab.measure import Difference, Evaluation, Size, compare, compute_size, 
 from efflab.measure.clock import now
 from efflab.measure.speed import Speed, Stopwatch
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
-from efflab.recipe import AnyTechnique, Recipe, run, step
+from efflab.recipe import TECHNIQUES, AnyTechnique, Recipe, Step, run, step
 from efflab.runtime import export
-from efflab.training import Progress
+from efflab.training import Progress, copy_model
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
     import pandas as pd
@@ -37,6 +37,10 @@ if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pay
 
 N_CACHED = 16
 """Networks that a lab keeps, so that moving the last knob does not train the first step again."""
+N_JUDGED = 500
+"""Complete previews that a lab keeps: going back to a setting costs nothing."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Lab:
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     Example:
+        >>> from efflab import prune_weights
         >>> lab = Lab.open("mlp-digits")
         >>> pruned = lab.preview((step(prune_weights, sparsity=0.5),))
         >>> round(pruned.size.n_nonzero / pruned.base_size.n_nonzero, 1)
@@ -82,11 +87,11 @@ class Lab:
     def __init__(self, model: nn.Module, data: Data, *, seed: int = 0) -> None:
         if not isinstance(model, nn.Module) or not isinstance(data, Data):
             raise TypeError(f"Lab needs a torch model and a Data, not {type(model).__name__} and {type(data).__name__}")
-        self.data = data
-        self.seed = seed
+        self._data, self._seed = data, seed
         self.n_test_openings = 0
-        self._base = models.channels_last(copy.deepcopy(model).eval())
+        self._base = models.channels_last(_copy(model).eval())
         self._kept: OrderedDict[Recipe, tuple[nn.Module, bool]] = OrderedDict()
+        self._judged: OrderedDict[Recipe, Preview] = OrderedDict()
         self._lock = threading.Lock()
 
     @classmethod
@@ -98,6 +103,16 @@ class Lab:
         """
         about = models.card(checkpoint)
         return cls(models.load(checkpoint), sources.load(about.data, seed=about.seed), seed=seed)
+
+    @property
+    def data(self) -> Data:
+        """What the models are judged on."""
+        return self._data
+
+    @property
+    def seed(self) -> int:
+        """What random acts of the techniques start from."""
+        return self._seed
 
     @cached_property
     def baseline(self) -> Evaluation:
@@ -132,10 +147,16 @@ class Lab:
         Raises:
             ValueError: as `build` and `baseline`.
         """
+        if recipe in self._judged:
+            yield self._judged[recipe]
+            return
         base, (model, is_partial) = self.baseline, self._build(recipe, progress)
         size = compute_size(model)
         for evaluation in evaluate(model, self.data.validation, self.data.task):
-            yield Preview(recipe, evaluation, compare(base, evaluation), size, self.base_size, is_partial)
+            preview = Preview(recipe, evaluation, compare(base, evaluation), size, self.base_size, is_partial)
+            if evaluation.is_complete:
+                self._remember(self._judged, recipe, preview, N_JUDGED)
+            yield preview
 
     def preview(self, recipe: Recipe, *, seconds: float = math.inf) -> Preview:
         """The preview after at most about `seconds` of evaluation, at least one chunk of images.
@@ -255,14 +276,28 @@ class Lab:
                 self._kept.move_to_end(recipe)
                 return self._kept[recipe]
         before, is_partial = self._build(recipe[:-1], progress)
-        model = run(recipe[-1:], before, data=self.data, seed=self.seed, progress=progress, teacher=self._base)
-        model.eval()
+        model = self._take(recipe[-1], before, progress).eval()
         is_partial = is_partial or (recipe[-1].technique.is_slow and progress is not None and progress.is_stopped)
-        with self._lock:
-            self._kept[recipe] = (model, is_partial)
-            while len(self._kept) > N_CACHED:
-                self._kept.popitem(last=False)
+        self._remember(self._kept, recipe, (model, is_partial), N_CACHED)
         return model, is_partial
+
+    def _take(self, one: Step, before: nn.Module, progress: Progress | None) -> nn.Module:
+        """Take one step. A technique that is not ours gets a copy, so that one that is not pure spoils nothing."""
+        is_ours = one.technique in TECHNIQUES.values()
+        given = before if is_ours else copy_model(before)
+        model = run((one,), given, data=self.data, seed=self.seed, progress=progress, teacher=self._base)
+        if not is_ours and not _equal(given, before):
+            raise ValueError(
+                f"{one.technique.name} changed the model that it was given; it must return a new one: begin it with "
+                "model = copy.deepcopy(model)"
+            )
+        return model
+
+    def _remember(self, kept: OrderedDict[Recipe, T], recipe: Recipe, value: T, n: int) -> None:
+        with self._lock:
+            kept[recipe] = value
+            while len(kept) > n:
+                kept.popitem(last=False)
 
     def forget(self, recipe: Recipe) -> None:
         """Drop the network of a recipe, and those built on it, so that its last step runs again.
@@ -270,14 +305,31 @@ class Lab:
         For a training that was stopped early.
         """
         with self._lock:
-            for kept in [kept for kept in self._kept if kept[: len(recipe)] == recipe]:
-                del self._kept[kept]
+            for kept in (self._kept, self._judged):
+                for one in [one for one in kept if one[: len(recipe)] == recipe]:
+                    del kept[one]
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return copy_model(model)
+    except RuntimeError as error:  # a weight that is computed, as torch.nn.utils.prune and weight_norm leave it
+        raise ValueError(
+            f"{type(model).__name__} cannot be copied ({error}); if its weights were masked by torch.nn.utils.prune, "
+            "call prune.remove(module, 'weight') on each first"
+        ) from error
 
 
 @cache
 def stopwatch() -> Stopwatch:
     """The stopwatch that all labs of this process share: a second subprocess would only disturb the first."""
     return Stopwatch()
+
+
+def _equal(model: nn.Module, other: nn.Module) -> bool:
+    """Whether both hold the same numbers."""
+    state, others = model.state_dict(), other.state_dict()
+    return state.keys() == others.keys() and all(torch.equal(tensor, others[name]) for name, tensor in state.items())
 
 
 def _spread(knob: Knob, n: int = 21) -> list[Value]:

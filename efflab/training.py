@@ -119,7 +119,13 @@ def train(
                 model.eval()
                 return
         model.eval()
+        optimizer.zero_grad(set_to_none=True)  # a model that is kept should not keep its gradients
         yield _record(model, data, number, epochs, total.item() / len(data.train), progress)
+
+
+def warm_up() -> None:
+    """Load what torch loads at its first optimizer, seconds of imports, before someone waits for a training."""
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
 
 
 def keep_best(model: nn.Module, data: Data, records: Iterator[Epoch]) -> None:

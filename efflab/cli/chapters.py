@@ -84,11 +84,20 @@ def jupyter_command(folder: Path, *, browser: bool = True) -> list[str]:
     ]
 
 
+def jupyter_environment() -> dict[str, str]:
+    """What JupyterLab needs to be told besides its command.
+
+    A kernel that the user registered under the same name for another Python must not win over this one, and JupyterLab
+    must not ask, at its first start, whether it may fetch news.
+    """
+    ours = str(Path(__file__).parent / "jupyter")
+    path = os.pathsep.join(filter(None, (os.environ.get("JUPYTER_CONFIG_PATH"), ours)))
+    return {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_CONFIG_PATH": path}
+
+
 def open_jupyter(folder: Path, *, browser: bool = True) -> int:
     """Run JupyterLab until the learner closes it; its exit code."""
-    # A kernel that the user registered under the same name for another Python must not win over this one.
-    environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}
-    process = subprocess.Popen(jupyter_command(folder, browser=browser), env=environment)
+    process = subprocess.Popen(jupyter_command(folder, browser=browser), env=os.environ | jupyter_environment())
     while True:
         try:
             return process.wait()

@@ -1,6 +1,5 @@
 """A folder of pictures becomes a `Data`: one folder inside it for each class, named after the class."""
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ def from_folder(
 
     Raises:
         DataError: no folder, no picture in a class, a file that cannot be read, pictures of different sizes, or what
-            `from_arrays` refuses; also where a .png or .jpg is found and Pillow is not installed.
+            `from_arrays` refuses.
     """
     root = Path(path)
     if not root.is_dir():
@@ -86,16 +85,12 @@ def _read_npy(file: Path) -> Array:
 
 
 def _read_picture(file: Path) -> Array:
+    from PIL import Image
+
     try:
-        pillow = importlib.import_module("PIL.Image")
-    except ImportError as error:
-        raise DataError(
-            f"{file} needs Pillow to be read: run pip install pillow, or save the arrays as .npy"
-        ) from error
-    try:
-        with pillow.open(file) as picture:
+        with Image.open(file) as picture:
             return np.asarray(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
-    except (OSError, SyntaxError, pillow.DecompressionBombError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} is not a readable picture ({error}); save it again or remove it") from error
 
 

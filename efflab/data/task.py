@@ -66,7 +66,7 @@ def wilson(n_right: int, n: int) -> tuple[float, float]:
     share, z2 = n_right / n, Z_95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (middle - half if n_right else 0.0), (middle + half if n_right < n else 1.0)
 
 
 def matched_difference(n_gained: int, n_lost: int, n: int) -> tuple[float, float]:

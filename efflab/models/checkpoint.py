@@ -139,6 +139,7 @@ def _write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+        os.chmod(temporary, 0o644)  # a temporary file is for its owner alone; a checkpoint is for everybody
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -15,7 +15,7 @@ from efflab.lab import Lab, Preview, Report
 from efflab.measure.clock import Pace, now
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
-from efflab.training import Epoch, Progress
+from efflab.training import Epoch, Progress, warm_up
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.controls import Control
 from efflab.widgets.stage import Stage
@@ -72,6 +72,7 @@ class Bench(Panel):
             self._lock(True)
             gate.on_open(self.unlock)
         self.refresh()
+        self._submit("warm-up", lambda stale: warm_up())
 
     @property
     def step(self) -> Step:

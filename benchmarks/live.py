@@ -1,0 +1,113 @@
+"""From a key press to the painted picture of the real bench, beside an empty label in the same page: milliseconds.
+
+What is timed: the arrow key reaches the slider; ipywidgets tells the kernel; the worker prunes and evaluates; the tiles,
+the main picture, its sentence and its table come back; plotly draws; the browser paints. The stamps are taken in the
+page. The marker is the sentence of the picture, which the page sets together with the drawing, and which must name the
+new setting; after each press the point that plotly drew last is compared with the slider.
+
+A hand does two things, and each round does both, after a floor:
+
+    floor    a slider that writes its number into an HTML label: what JupyterLab itself takes; nothing else runs.
+    first    one press when all is still: the file is weighed, the speed timed, the tabs drawn.
+    next     one more press, `PAUSE` after the first was painted: as in a drag, or with a key that is held down. The kernel
+             is then still at work on the setting before: evaluating the rest of the images, exporting, timing.
+
+The goal is for the worse one. Every press makes a setting that is new to the lab, so nothing comes from its cache.
+"""
+
+import statistics
+import sys
+
+from _page import NotebookPage, browser, notebook
+from _report import versions
+
+GOALS_MS = {"mlp-digits": 60, "cnn-digits": 60, "lenet5-scattered": 100, "cnn-scattered": 100}
+N_WARM_UPS, N_ROUNDS = 3, 30
+PAUSE_MS = 200
+START = 20
+"""Sparsity in percent where the hand begins; two presses a round end below 90."""
+
+CELL = """
+import ipywidgets
+from efflab import Lab, prune_weights
+from efflab.journal import Journal
+from efflab.widgets import Bench
+
+slider, label = ipywidgets.IntSlider(max=1000), ipywidgets.HTML("0")
+slider.add_class("floor-slider"), label.add_class("floor-label")
+slider.observe(lambda change: setattr(label, "value", str(change["new"])), "value")
+bench = Bench(Lab.open({name!r}), prune_weights, controls=("sparsity",), start={{"sparsity": {start}}},
+              journal=Journal({journal!r}))
+ipywidgets.VBox([slider, label, bench])
+"""
+FLOOR, HANDLE, FIGURE = ".floor-slider .noUi-handle", ".efflab-controls .noUi-handle", ".efflab-main figure"
+MEASURED = ".efflab-tile:has-text('half of the runs took')"
+DRAWN = "() => document.querySelector('.efflab-main .efflab-plot')._fullData.at(-1).x[0]"
+SETTLED = """async ([selector, still]) => {
+  const drawn = () => document.querySelector(selector).dataset.drawn;
+  for (let before; before !== drawn(); ) {
+    before = drawn();
+    await new Promise((resolve) => setTimeout(resolve, still));
+  }
+}"""
+
+
+def press_floor(tab: NotebookPage, count: int) -> float:
+    """Milliseconds until the label shows `count`."""
+    tab.page.locator(FLOOR).focus()
+    marker = ".floor-label .widget-html-content"
+    return tab.press("ArrowRight", marker=marker, value=str(count)).painted_ms
+
+
+def press_bench(tab: NotebookPage, percent: int) -> float:
+    """Milliseconds until the main picture shows this sparsity."""
+    tab.page.locator(HANDLE).focus()
+    marker = f"{FIGURE}[aria-label^='At sparsity {percent} %']"
+    latency = tab.press("ArrowRight", marker=marker, attribute="role", value="figure").painted_ms
+    drawn = tab.page.evaluate(DRAWN)
+    assert round(drawn) == percent, f"plotly drew {drawn} %, the slider stands at {percent} %"
+    return latency
+
+
+def wait_until_still(tab: NotebookPage) -> None:
+    """Until the file is weighed and the speed timed, and no picture has been drawn for a while."""
+    tab.page.wait_for_selector(MEASURED)
+    tab.page.evaluate(SETTLED, [FIGURE, 2 * PAUSE_MS])
+
+
+def rounds(tab: NotebookPage) -> dict[str, list[float]]:
+    """The times of each kind of press, without the warm-ups."""
+    times: dict[str, list[float]] = {"floor": [], "first": [], "next": []}
+    for i in range(N_WARM_UPS + N_ROUNDS):
+        wait_until_still(tab)
+        times["floor"].append(press_floor(tab, i + 1))
+        times["first"].append(press_bench(tab, START + 2 * i + 1))
+        tab.page.wait_for_timeout(PAUSE_MS)
+        times["next"].append(press_bench(tab, START + 2 * i + 2))
+    return {kind: values[N_WARM_UPS:] for kind, values in times.items()}
+
+
+def report(name: str, times: dict[str, list[float]]) -> None:
+    """One line a kind of press."""
+    goal, floor = GOALS_MS[name], statistics.median(times["floor"])
+    for kind, values in times.items():
+        median, p95 = statistics.median(values), statistics.quantiles(values, n=20)[-1]
+        verdict = f"{goal:4d}  {'reached' if median <= goal else 'NOT reached'}" if kind != "floor" else ""
+        print(f"  {name:<18} {kind:<6} {median:8.1f} {p95:8.1f} {median / floor:8.2f}  {verdict}".rstrip())
+
+
+def main() -> None:
+    """All four networks, or those that are named."""
+    print(f"\nkey press to painted picture, {N_ROUNDS} presses of each kind, ms")
+    with browser() as (chromium, lab):
+        print(f"  {'network':<18} {'press':<6} {'median':>8} {'p95':>8} {'/ floor':>8}  goal")
+        for name in sys.argv[1:] or GOALS_MS:
+            cell = CELL.format(name=name, start=START / 100, journal=str(lab.root / f"{name}.sqlite"))
+            with notebook(chromium, lab, name, cell) as tab:
+                tab.run_all()
+                report(name, rounds(tab))
+    versions()
+
+
+if __name__ == "__main__":
+    main()
