@@ -1,4 +1,4 @@
-"""A notebook in a real page, for the benchmarks that measure what a learner waits for: the driver of the browser tests."""
+"""A notebook in a real page, for benchmarks of what a learner waits for: the driver of the browser tests."""
 
 import sys
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "browser"))
 
-from driver import Chromium, Lab, NotebookPage, chromium, write_notebook  # noqa: E402  the line above finds it
+from driver import Chromium, Lab, NotebookPage, chromium, write_notebook
 
 WIDGET_SECONDS = 120
 """Longest time to wait for one thing on the page."""

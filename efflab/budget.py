@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from efflab.lab import Preview
+from efflab.measure import Size
 from efflab.questions import Verdict
 
 
@@ -27,7 +28,7 @@ class Budget:
         The score is the measured one, not the end of its interval: the sentence gives the interval of the loss.
         """
         task, difference = preview.evaluation.task, preview.difference
-        kept = preview.size.n_nonzero / preview.base_size.n_nonzero
+        kept = _n_kept(preview.size) / _n_kept(preview.base_size)
         lost = -difference.value if task.higher_is_better else difference.value
         results = {
             f"{kept * 100:.1f} % of the weights are left (at most {self.kept * 100:.1f} % allowed)": kept <= self.kept,
@@ -38,3 +39,8 @@ class Budget:
         n_passed = sum(results.values())
         parts = [f"{'met' if is_met else 'not met'}: {text}" for text, is_met in results.items()]
         return Verdict(n_passed == len(results), "; ".join(parts) + ".", n_passed, len(results))
+
+
+def _n_kept(size: Size) -> int:
+    """The weights that are not zero: matrices and kernels, not biases."""
+    return sum(tensor.n_nonzero for tensor in size.weights)

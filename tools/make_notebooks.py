@@ -182,7 +182,7 @@ def notebook(cells: list[Cell], version: str, chapter: str) -> str:
         text = cell.texts[version]
         if text is not None:
             key = f"{chapter}-{digest}" + (f"-{used[digest]}" if used[digest] > 1 else "")
-            shown.append(as_json(cell.kind, key, text))
+            shown.append(as_json(cell.kind, key, text if version == VERSIONS[0] else one_folder_down(text)))
     content = {
         "cells": shown,
         "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}},
@@ -190,6 +190,11 @@ def notebook(cells: list[Cell], version: str, chapter: str) -> str:
         "nbformat_minor": 5,
     }
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def one_folder_down(text: str) -> str:
+    """The solved notebook lies one folder deeper than the pictures that both show."""
+    return text.replace("](pictures/", "](../pictures/")
 
 
 def as_json(kind: str, key: str, text: str) -> dict[str, Any]:

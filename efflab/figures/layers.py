@@ -105,10 +105,16 @@ def _bars(bars: Sequence[_Layer], total: int) -> list[Json]:
 def _bars_layout(bars: Sequence[_Layer], total: int) -> Json:
     """Bars take two fifths of the width, so that the text after the longest one has room."""
     longest = 100 * max(layer.n for layer in bars) / total
-    ticks = [tick for tick in (0, 5, 10, 20, 40, 60, 80, 100) if tick <= longest]
+    step = next(step for step in (1, 2, 5, 10, 20) if step >= longest / 5)  # five at most: they have little room
+    ticks = list(range(0, int(longest) + 1, step))
     return {
         "barmode": "overlay",
-        "xaxis": {"title": {"text": "share of all weights (%)"}, "range": [0, 2.7 * longest], "tickvals": ticks},
+        "xaxis": {
+            "title": {"text": "share of all weights (%)"},
+            "range": [0, 2.7 * longest],
+            "tickvals": ticks,
+            "tickangle": 0,
+        },
         "yaxis": {
             "range": [len(bars) - 0.5, -0.5],
             "tickvals": list(range(len(bars))),

@@ -12,6 +12,7 @@ import ipywidgets
 
 from efflab.journal import Journal, JournalError
 from efflab.questions import Prediction, Quiz, Verdict
+from efflab.widgets.controls import number_format
 from efflab.widgets.live_figure import Reopened
 from efflab.widgets.readout import ReadOut
 
@@ -194,5 +195,10 @@ def _input_for(question: Prediction) -> ipywidgets.ValueWidget:
     number = question.number
     middle = number.low + round((number.high - number.low) / 2 / number.step) * number.step
     return ipywidgets.FloatSlider(
-        value=middle, min=number.low, max=number.high, step=number.step, readout_format=".4g", layout=wide
+        value=middle,
+        min=number.low,
+        max=number.high,
+        step=number.step,
+        readout_format=number_format(number.step),
+        layout=wide,
     )

@@ -107,6 +107,7 @@ class Bench(Panel):
 
     def refresh(self) -> None:
         """Show what the controls are set to; a slow technique waits for its button and shows the base until then."""
+        self.stage.training.layout.display = "none"  # it belongs to a setting that is not shown any more
         self._show(() if self.technique.is_slow else (self.step,))
 
     def measure(self) -> None:

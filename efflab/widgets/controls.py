@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets
 
-from efflab.knobs import Choice, Knob, Range, Setting, Value
+from efflab.knobs import Choice, Knob, Setting, Value
 
 
 class Control(ipywidgets.VBox):
@@ -104,13 +104,10 @@ def _widget(knob: Knob, value: Value) -> ipywidgets.ValueWidget:
     if isinstance(knob, Choice):
         return ipywidgets.RadioButtons(options=knob.options, value=value, layout=wide)
     slider = ipywidgets.IntSlider if knob.is_integer else ipywidgets.FloatSlider
-    extra = {} if knob.is_integer else {"readout_format": _format(knob)}
+    extra = {} if knob.is_integer else {"readout_format": ".0%" if knob.is_fraction else number_format(knob.step)}
     return slider(value=value, min=knob.low, max=knob.high, step=knob.step, layout=wide, **extra)
 
 
-def _format(knob: Range) -> str:
-    """How the slider shows its number: a fraction as percent, others with the digits of the step."""
-    if knob.is_fraction:
-        return ".0%"
-    digits = len(f"{knob.step:.10f}".rstrip("0").partition(".")[2])
-    return f".{digits}f"
+def number_format(step: float) -> str:
+    """How a slider shows its number: with the digits of its step, 0.5 -> ".1f"."""
+    return f".{len(f'{step:.10f}'.rstrip('0').partition('.')[2])}f"

@@ -3,13 +3,16 @@
 Only the tab that is open is drawn, and only when the hand is still: what nobody sees costs nothing.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from html import escape
+from typing import Any
 
 import ipywidgets
 from torch import Tensor
 
 from efflab.figures import changed, histogram, layers, mask, sensitivity
+from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview
 from efflab.measure import changed_images
@@ -118,7 +121,7 @@ class CodeTab(ipywidgets.VBox):
 class JournalTab(ipywidgets.VBox):
     """The runs that were measured, newest first."""
 
-    COLUMNS = ("recipe", "score", "packed_bytes", "file_bytes", "ms", "verdict")
+    COLUMNS = ("recipe", "score", "packed", "file", "base", "now", "speed")
 
     def __init__(self, journal: Journal, chapter: str) -> None:
         self._journal, self._chapter = journal, chapter
@@ -134,14 +137,24 @@ class JournalTab(ipywidgets.VBox):
         runs = [e.value for e in self._journal.entries(chapter=self._chapter, kind="run") if isinstance(e.value, dict)]
         head = "".join(f"<th scope='col'>{name}</th>" for name in self.COLUMNS)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(run.get(name, '')))}</td>" for name in self.COLUMNS) + "</tr>"
-            for run in runs[:-31:-1]
+            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in _run_texts(run)) + "</tr>" for run in runs[:-31:-1]
         )
         self._table.value = (
             f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
+
+
+def _run_texts(run: Mapping[str, Any]) -> list[str]:
+    """The columns of a run that the bench wrote down."""
+    steps = [
+        f"{one['technique']}({', '.join(f'{name}={value}' for name, value in one['settings'].items())})"
+        for one in json.loads(run["recipe"])
+    ]
+    score = f"{percent_text(run['score'])} ({interval_text(run['low'], run['high'])})"
+    sizes = [bytes_text(run["packed_bytes"]), bytes_text(run["file_bytes"])]
+    return [", then ".join(steps), score, *sizes, ms_text(run["base_ms"]), ms_text(run["ms"]), run["verdict"]]
 
 
 Tab = LayersTab | WeightsTab | ImagesTab | CodeTab | JournalTab

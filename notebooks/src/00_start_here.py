@@ -60,17 +60,30 @@ lab.data
 # The images are divided into three parts: to **train** on, to **validate** (choose) on, and to **test** on,
 # once, at the end. What you see while you move a control is always measured on the second part.
 #
-# **Pruning** sets weights to zero, those closest to zero first. Before you try: what do you expect?
+# **Pruning** sets weights to zero, those closest to zero first. Before you try: what do you expect? The controls
+# unlock when you have locked in a prediction or skipped it.
+#
+# Then move the slider to 50 %, and on to the right end. The keyboard works as well: click the handle, then use the
+# arrow keys.
+#
+# <details><summary>What this lab looks like when it runs (it gives the answer away)</summary>
+#
+# ![The bench: on the left a slider at 50 %, on the right three tiles (size, speed, accuracy), below them the curve of
+# accuracy over the weights removed, and tabs for layers, weights, changed images, code and
+# journal](pictures/00_bench.png)
+#
+# </details>
 
 # %%
-chapter.predict("accuracy_at_50")
-
-# %% [markdown]
-# Now move the slider to 50 %, and then on to the right end. The keyboard works as well: click the handle,
-# then use the arrow keys.
-
-# %%
-chapter.bench(lab, prune_weights, controls=("sparsity",), prediction="accuracy_at_50")
+chapter.bench(
+    lab,
+    prune_weights,
+    controls=("sparsity",),
+    start={"sparsity": 0.0},
+    recover=None,
+    prediction="accuracy_at_50",
+    at={"sparsity": 0.5},
+)
 
 # %% [markdown]
 # **What did you see?** Two things to look for:

@@ -1,0 +1,55 @@
+"""Take the pictures that stand in the README and above the labs, from the real page: `python tools/take_pictures.py`.
+
+It needs a Chromium, as the browser tests do, and drives it with their driver.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "notebooks" / "pictures"
+
+LABS = {
+    "00_bench": ("mlp-digits", 0.5),
+    "03_bench": ("lenet5-scattered", 0.8),
+}
+"""Name of the picture: the checkpoint that it shows, and the sparsity that it stands at."""
+
+CELL = """
+from efflab import Lab, prune_weights
+from efflab.widgets.worker import worker
+bench = Lab.open("{checkpoint}").bench(prune_weights, controls=("sparsity", "scope"), start={{"sparsity": {sparsity}}})
+bench.reveal()
+worker().wait(120)
+bench
+"""
+
+
+def main() -> None:
+    """Take every picture anew."""
+    sys.path.insert(0, str(ROOT))
+    from tests.browser.driver import Lab, NotebookPage, chromium, write_notebook
+
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EFFLAB_JOURNAL"] = str(Path(folder) / "journal.sqlite")
+        notebooks = Path(folder) / "notebooks"
+        notebooks.mkdir()
+        with Lab(notebooks, Path(folder) / "jupyter") as lab, chromium() as browser:
+            for name, (checkpoint, sparsity) in LABS.items():
+                write_notebook(notebooks / f"{name}.ipynb", CELL.format(checkpoint=checkpoint, sparsity=sparsity))
+                page = NotebookPage(browser, lab)
+                page.page.set_viewport_size({"width": 1280, "height": 1500})
+                page.open(f"{name}.ipynb")
+                page.run_all()
+                page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+                page.page.locator(".efflab-main figure[data-drawn]").nth(1).wait_for()
+                page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
+                page.close()
+                page.check()
+
+
+if __name__ == "__main__":
+    main()
