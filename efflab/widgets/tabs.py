@@ -12,10 +12,10 @@ import ipywidgets
 from torch import Tensor
 
 from efflab.figures import changed, histogram, layers, mask, sensitivity
-from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
+from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text, score_text
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview
-from efflab.measure import changed_images
+from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import script
 from efflab.widgets.view import PictureView
@@ -78,8 +78,8 @@ class ImagesTab(ipywidgets.VBox):
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._images = PictureView(height=420)
-        super().__init__([self._images])
+        self._images, self._classes = PictureView(height=420), ipywidgets.HTML()
+        super().__init__([self._images, self._classes])
 
     def show(self, preview: Preview) -> None:
         """Draw the first images whose answer is not the base's; from any thread."""
@@ -95,6 +95,7 @@ class ImagesTab(ipywidgets.VBox):
             n_changed_total=len(positions),
         )
         self._images.show_picture(picture)
+        self._classes.value = _class_table(self._lab, preview)
 
 
 class CodeTab(ipywidgets.VBox):
@@ -144,6 +145,24 @@ class JournalTab(ipywidgets.VBox):
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
+
+
+def _class_table(lab: Lab, preview: Preview) -> str:
+    """The score of each class before and now, with intervals, on demand."""
+    task = preview.evaluation.task
+    before, now = by_class(lab.baseline, lab.data), by_class(preview.evaluation, lab.data)
+    rows = [
+        f"<tr><th scope='row'>{escape(str(name))}</th><td>{n}</td><td>{score_text(old, task)}</td>"
+        f"<td>{score_text(new, task)}</td><td>{interval_text(low, high, per_unit=task.per_unit)}</td></tr>"
+        for name, n, old, new, low, high in zip(
+            now["class"], now["n"], before["score"], now["score"], now["low"], now["high"], strict=True
+        )
+    ]
+    head = "".join(f"<th scope='col'>{text}</th>" for text in ("class", "images", "base", "now", "95 % interval"))
+    return (
+        f"<details><summary>{task.score_name.capitalize()} of each class (measured)</summary>"
+        f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></details>"
+    )
 
 
 def _run_texts(run: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The bench without a browser: whatever a hand does, a line of Python does, and the screen says what was measured."""
 
 import copy
+import linecache
 from typing import Annotated
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from efflab import Lab, Range, fine_tune, prune_gradually, prune_weights, script, technique
 from efflab.journal import Journal
+from efflab.measure import by_class
 from efflab.questions import load
 from efflab.widgets import Bench
 from efflab.widgets.answers import speed_class, steepest_layer
@@ -147,6 +149,46 @@ def test_an_error_of_the_worker_is_seen_in_the_error_line_and_the_next_setting_w
     worker().wait(SECONDS)
     assert bench.readout.error == ""
     assert bench.preview.recipe[0].values["x"] == 0.2
+
+
+LEARNERS = """
+@technique
+def halve(model: nn.Module, *, share: Annotated[float, Range(0.0, 1.0, 0.1, "share kept")] = 0.5) -> nn.Module:
+    halved = copy.deepcopy(model)
+    for weight in halved.parameters():
+        weight.data *= share
+    return halved
+"""
+
+
+def test_a_technique_of_a_notebook_cell_gets_its_slider_its_picture_and_its_code(lab, journal):
+    scope = {
+        "__name__": "__main__",
+        "technique": technique,
+        "nn": nn,
+        "Annotated": Annotated,
+        "Range": Range,
+        "copy": copy,
+    }
+    linecache.cache["<cell 7>"] = (len(LEARNERS), None, LEARNERS.splitlines(keepends=True), "<cell 7>")
+    exec(compile(LEARNERS, "<cell 7>", "exec"), scope)
+    bench = Bench(lab, scope["halve"], recover=None, journal=journal)
+    bench.stage.tabs.selected_index = 3
+    bench.set(share=0.0)
+    worker().wait(SECONDS)
+    assert bench.last_error is None
+    assert bench.preview.size.n_nonzero == 0
+    assert "weight.data *= share" in bench.stage.code.text
+    assert bench.stage.main.shown is not None
+
+
+def test_the_classes_are_shown_with_their_own_scores(bench, lab):
+    bench.stage.tabs.selected_index = 2
+    bench.set(sparsity=0.9)
+    worker().wait(SECONDS)
+    table = bench.stage.images.children[1].value
+    of_seven = by_class(bench.preview.evaluation, lab.data)["score"][7]
+    assert f"{of_seven * 100:.1f} %" in table
 
 
 def test_controls_are_locked_until_the_prediction_is_made_and_it_is_marked_in_the_picture(lab, journal):
