@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "brows
 
 from driver import Chromium, Lab, NotebookPage, chromium, write_notebook
 
-WIDGET_SECONDS = 120
+WIDGET_SECONDS = 60
 """Longest time to wait for one thing on the page."""
 
 

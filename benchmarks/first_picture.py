@@ -16,15 +16,17 @@ N = 5
 PREPARE = """
 import ipywidgets
 from efflab import Lab, prune_weights, step
-from efflab.figures import histogram, layers, mask, sensitivity, tradeoff
+from efflab.figures import histogram, layers, mask, tradeoff
+from efflab.prune import prunable_weights
 from efflab.widgets.view import PictureView
 
 lab = Lab.open("mlp-digits")
-trail = [lab.preview((step(prune_weights, sparsity=percent / 100),)) for percent in range(0, 100, 4)]
-pictures = [tradeoff(trail[: 5 * n], "sparsity", baseline=lab.baseline) for n in range(1, 5)]
-pictures += [layers(trail[20].size, lab.base_size), sensitivity(list(lab.sensitivity()), lab.baseline)]
-name, weight = next(iter(lab.layers().items()))
-pictures += [histogram(name, weight, weight), mask(name, weight)]
+trail = [lab.preview((step(prune_weights, sparsity=percent / 100),)) for percent in (0, 25, 50, 75, 95)]
+pictures = [tradeoff(trail[:n], "sparsity", baseline=lab.baseline) for n in range(1, 5)]
+pictures.append(layers(trail[-1].size, lab.base_size))
+before, now = lab.layers(), prunable_weights(lab.build(trail[-1].recipe))
+pictures += [histogram(name, before[name], now[name]) for name in ("hidden1", "hidden2")]
+pictures.append(mask("hidden1", now["hidden1"]))
 """
 SHOW = """
 views = [PictureView(height=240) for _ in pictures]

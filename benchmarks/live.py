@@ -1,18 +1,18 @@
 """From a key press to the painted picture of the real bench, beside an empty label in the same page: milliseconds.
 
-What is timed: the arrow key reaches the slider; ipywidgets tells the kernel; the worker prunes and evaluates; the tiles,
-the main picture, its sentence and its table come back; plotly draws; the browser paints. The stamps are taken in the
-page. The marker is the sentence of the picture, which the page sets together with the drawing, and which must name the
-new setting; after each press the point that plotly drew last is compared with the slider.
+What is timed: the arrow key reaches the slider; ipywidgets tells the kernel; the worker prunes and evaluates; tiles,
+main picture, sentence and table come back; plotly draws; the browser paints. The stamps are taken in the page. The
+marker is the sentence of the picture, which the page sets together with the drawing, and which must name the new
+setting; after each press the point that plotly drew last is compared with the slider.
 
 A hand does two things, and each round does both, after a floor:
 
     floor    a slider that writes its number into an HTML label: what JupyterLab itself takes; nothing else runs.
     first    one press when all is still: the file is weighed, the speed timed, the tabs drawn.
-    next     one more press, `PAUSE` after the first was painted: as in a drag, or with a key that is held down. The kernel
-             is then still at work on the setting before: evaluating the rest of the images, exporting, timing.
+    next     one more, `PAUSE_MS` after the first was painted: a hand that drags, looks and drags on. The kernel is then
+             still at work on the setting before: evaluating the rest of the images, exporting, timing.
 
-The goal is for the worse one. Every press makes a setting that is new to the lab, so nothing comes from its cache.
+The goal is for both. Every press makes a setting that is new to the lab, so nothing comes from its cache.
 """
 
 import statistics
@@ -62,7 +62,7 @@ def press_floor(tab: NotebookPage, count: int) -> float:
 def press_bench(tab: NotebookPage, percent: int) -> float:
     """Milliseconds until the main picture shows this sparsity."""
     tab.page.locator(HANDLE).focus()
-    marker = f"{FIGURE}[aria-label^='At sparsity {percent} %']"
+    marker = f"{FIGURE}[aria-label^='At {percent} % sparsity']"
     latency = tab.press("ArrowRight", marker=marker, attribute="role", value="figure").painted_ms
     drawn = tab.page.evaluate(DRAWN)
     assert round(drawn) == percent, f"plotly drew {drawn} %, the slider stands at {percent} %"

@@ -74,7 +74,7 @@ def test_the_wheel_carries_every_shipped_file(carried: set[str], repository: Pat
 
 def test_the_wheel_carries_the_student_notebooks_and_no_solution(carried: set[str], repository: Path) -> None:
     notebooks = {path for path in carried if path.startswith("efflab/shipped_notebooks/")}
-    student = files(repository / "notebooks", "*")
+    student = files(repository / "notebooks", "*") | files(repository / "notebooks", "pictures/*")
     assert notebooks == {f"efflab/shipped_notebooks/{path}" for path in student}
 
 
