@@ -163,8 +163,17 @@ class Technique(Generic[P]):
 
     @property
     def source(self) -> str:
-        """The source of the function, as it was written."""
-        return inspect.getsource(self.function)
+        """The source of the function, as it was written.
+
+        Raises:
+            ValueError: nobody kept it, as with a function that was typed at a prompt.
+        """
+        try:
+            return inspect.getsource(self.function)
+        except OSError as error:
+            raise ValueError(
+                f"the source of {self.name} is not known; define it in a notebook cell or a file"
+            ) from error
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> nn.Module:
         """The new model, after the knobs were checked."""

@@ -274,3 +274,10 @@ def test_arguments_that_no_slider_could_show_are_refused(rest):
     scope = {"nn": nn, "Amount": Amount, "technique": technique}
     with pytest.raises(TypeError, match="bare must take one model first and keyword-only knobs after it"):
         exec(f"@technique\ndef bare(model: nn.Module, {rest}) -> nn.Module:\n    return model\n", scope)
+
+
+def test_a_technique_whose_source_nobody_kept_says_so():
+    scope = {"nn": nn, "technique": technique}
+    exec("@technique\ndef typed(model: nn.Module) -> nn.Module:\n    return model\n", scope)
+    with pytest.raises(ValueError, match="the source of typed is not known"):
+        scope["typed"].source  # noqa: B018
