@@ -12,7 +12,7 @@ from _page import Chromium, Lab, browser, notebook
 from _report import versions
 
 GOAL_S = 2.5
-N = 5
+N = 3
 PREPARE = """
 import ipywidgets
 from efflab import Lab, prune_weights, step
@@ -35,7 +35,7 @@ for view, picture in zip(views, pictures, strict=True):
 ipywidgets.VBox(views)
 """
 RUN_ALL, RUN_NEXT = "notebook:run-all-cells", "notebook:run-cell-and-select-next"
-UNTIL_PAINTED = """async ([before, timed]) => {
+START = """async ([before, timed]) => {
   const {commands} = window.jupyterapp;
   if (before) await commands.execute(before);
   const start = performance.now();
@@ -50,7 +50,7 @@ UNTIL_PAINTED = """async ([before, timed]) => {
     if (n > 0) times.first ??= (performance.now() - start) / 1000;
     if (n === 8) times.all = (performance.now() - start) / 1000;
   }
-  return times;
+  window.eightPainted = times;
 }"""
 
 
@@ -58,7 +58,8 @@ def seconds(chromium: Chromium, lab: Lab, kind: str, i: int) -> dict[str, float]
     """Until the `first` picture and until `all` of them are painted."""
     commands = [RUN_NEXT, RUN_NEXT] if kind == "warm" else [None, RUN_ALL]
     with notebook(chromium, lab, f"{kind}{i}", PREPARE, SHOW) as tab:
-        times: dict[str, float] = tab.page.evaluate(UNTIL_PAINTED, commands)
+        tab.page.evaluate(f"(commands) => {{ ({START})(commands); }}", commands)  # waited for below, with a limit
+        times: dict[str, float] = tab.page.wait_for_function("() => window.eightPainted").json_value()
         return times
 
 

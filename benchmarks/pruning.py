@@ -19,6 +19,8 @@ def main() -> None:
 
         def with_torch(base_model: torch.nn.Module = base_model) -> torch.nn.Module:
             model = copy.deepcopy(base_model)
+            for parameter in model.parameters():  # torch's pruning cannot read kernels stored with channels last
+                parameter.data = parameter.data.contiguous()
             targets = [(m, "weight") for m in model.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))]
             prune.global_unstructured(targets, pruning_method=prune.L1Unstructured, amount=0.8)
             for module, name in targets:

@@ -30,15 +30,16 @@ class Budget:
         task, difference = preview.evaluation.task, preview.difference
         kept = _n_kept(preview.size) / _n_kept(preview.base_size)
         lost = -difference.value if task.higher_is_better else difference.value
+        unit = "points" if task.unit == "%" else task.unit
         results = {
             f"{kept * 100:.1f} % of the weights are left (at most {self.kept * 100:.1f} % allowed)": kept <= self.kept,
-            f"{lost * task.per_unit:.1f} {task.unit} {task.score_name} lost, between "
+            f"{lost * task.per_unit:.1f} {unit} of {task.score_name} lost, between "
             f"{-difference.high * task.per_unit:.1f} and {-difference.low * task.per_unit:.1f} "
             f"(at most {self.lost * task.per_unit:.1f} allowed)": lost <= self.lost,
         }
         n_passed = sum(results.values())
-        parts = [f"{'met' if is_met else 'not met'}: {text}" for text, is_met in results.items()]
-        return Verdict(n_passed == len(results), "; ".join(parts) + ".", n_passed, len(results))
+        parts = [f"{'Met' if is_met else 'Not met'}: {text}." for text, is_met in results.items()]
+        return Verdict(n_passed == len(results), " ".join(parts), n_passed, len(results))
 
 
 def _n_kept(size: Size) -> int:

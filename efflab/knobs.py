@@ -127,6 +127,7 @@ class Technique(Generic[P]):
     def __init__(self, function: Callable[P, nn.Module]) -> None:
         self.function = function
         self.knobs, self.per_layer = _declared_knobs(function)
+        self._model = next(iter(inspect.signature(function).parameters))
         self.inputs = tuple(name for name in inspect.signature(function).parameters if name in RESERVED)
         functools.update_wrapper(self, function)
 
@@ -177,6 +178,10 @@ class Technique(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> nn.Module:
         """The new model, after the knobs were checked."""
+        if not args and self._model not in kwargs:
+            raise TypeError(
+                f"{self.name} needs a model: {self.name}(model, ...); a step of a recipe is step({self.name}, ...)"
+            )
         self.check({name: value for name, value in kwargs.items() if name in self.knobs})
         return self.function(*args, **kwargs)
 

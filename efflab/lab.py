@@ -26,7 +26,7 @@ from efflab.measure import Difference, Evaluation, Size, compare, compute_size, 
 from efflab.measure.clock import now
 from efflab.measure.speed import Speed, Stopwatch
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
-from efflab.recipe import TECHNIQUES, AnyTechnique, Recipe, Step, run, step
+from efflab.recipe import TECHNIQUES, AnyTechnique, Recipe, Step, check_recipe, run, step
 from efflab.runtime import export
 from efflab.training import Progress, copy_model
 
@@ -139,6 +139,7 @@ class Lab:
         Raises:
             ValueError: a technique cannot act on this model; the sentence says why.
         """
+        check_recipe(recipe)
         return self._build(recipe, progress)[0]
 
     def previews(self, recipe: Recipe, *, progress: Progress | None = None) -> Iterator[Preview]:
@@ -147,6 +148,7 @@ class Lab:
         Raises:
             ValueError: as `build` and `baseline`.
         """
+        check_recipe(recipe)
         if recipe in self._judged:
             yield self._judged[recipe]
             return
@@ -298,6 +300,10 @@ class Lab:
             kept[recipe] = value
             while len(kept) > n:
                 kept.popitem(last=False)
+
+    def knows(self, recipe: Recipe) -> bool:
+        """Whether the recipe was judged before, so that its preview costs nothing."""
+        return recipe in self._judged
 
     def forget(self, recipe: Recipe) -> None:
         """Drop the network of a recipe, and those built on it, so that its last step runs again.

@@ -61,6 +61,15 @@ def step(technique: AnyTechnique, **settings: Setting) -> Step:
     return Step(technique, tuple((name, _freeze(value)) for name, value in whole.items()))
 
 
+def check_recipe(recipe: object) -> None:
+    """Raise TypeError unless `recipe` is a tuple of steps."""
+    if not isinstance(recipe, tuple) or not all(isinstance(one, Step) for one in recipe):
+        raise TypeError(
+            "a recipe is a tuple of steps, such as (step(prune_weights, sparsity=0.9),) with its comma, "
+            f"not {type(recipe).__name__} {recipe!r}"
+        )
+
+
 def run(
     recipe: Recipe,
     model: nn.Module,

@@ -15,7 +15,7 @@ def test_a_recipe_at_both_limits_meets_the_budget(lab):
     lost = -preview.difference.value
     verdict = Budget(kept=0.5, lost=max(0.0, lost)).judge(preview)
     assert (verdict.passed, verdict.n_passed, verdict.n_cases) == (True, 2, 2)
-    assert "met: 50.0 % of the weights are left (at most 50.0 % allowed)" in verdict.message
+    assert "Met: 50.0 % of the weights are left (at most 50.0 % allowed)" in verdict.message
 
 
 def test_too_many_weights_and_too_much_loss_are_told_apart(lab):
@@ -23,10 +23,10 @@ def test_too_many_weights_and_too_much_loss_are_told_apart(lab):
     large = Budget(kept=0.1, lost=0.5).judge(half)
     wrong = Budget(kept=0.1, lost=0.01).judge(nearly_all)
     assert (large.passed, large.n_passed) == (False, 1)
-    assert large.message.startswith("not met: 50.0 % of the weights")
+    assert large.message.startswith("Not met: 50.0 % of the weights")
     assert (wrong.passed, wrong.n_passed) == (False, 1)
-    assert "met: 1.0 % of the weights" in wrong.message
-    assert "not met: " in wrong.message
+    assert "Met: 1.0 % of the weights" in wrong.message
+    assert "Not met: " in wrong.message
 
 
 def test_biases_do_not_count_as_weights(lab):

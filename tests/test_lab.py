@@ -651,3 +651,42 @@ def test_a_lab_without_a_screen_is_frozen_where_it_should_be(lab):
     found = lab.preview(())
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.is_partial = True
+
+
+@pytest.mark.parametrize("wrong", [step(prune_weights, sparsity=0.5), [step(prune_weights)], (prune_weights,)])
+def test_what_is_no_tuple_of_steps_is_answered_with_one(wrong):
+    lab = Lab(support.tiny_mlp(), support.tiny_data())
+    with pytest.raises(TypeError, match=r"a recipe is a tuple of steps, such as \(step\("):
+        lab.preview(wrong)
+    with pytest.raises(TypeError, match="a recipe is a tuple of steps"):
+        lab.build(wrong)
+
+
+def test_a_technique_without_a_model_says_how_to_call_it_and_how_to_make_a_step():
+    with pytest.raises(TypeError, match=r"prune_weights needs a model: prune_weights\(model, ...\); a step"):
+        prune_weights(sparsity=0.9)
+
+
+def test_a_technique_that_changes_its_input_is_told_and_spoils_nothing():
+    @technique
+    def careless(model: nn.Module, *, share: Annotated[float, Range(0.0, 1.0, 0.1, "share")] = 0.5) -> nn.Module:
+        with torch.no_grad():
+            next(model.parameters()).mul_(share)
+        return model
+
+    lab = Lab(support.tiny_mlp(), support.tiny_data())
+    before = support.bits(lab.build(()))
+    with pytest.raises(ValueError, match=r"careless changed the model that it was given.*copy.deepcopy"):
+        lab.preview((step(careless),))
+    assert support.bits(lab.build(())) == before
+
+
+def test_a_setting_that_was_judged_is_not_judged_again():
+    lab = Lab(support.tiny_mlp(), support.tiny_data())
+    recipe = (step(prune_weights, sparsity=0.5),)
+    assert not lab.knows(recipe)
+    first = lab.preview(recipe)
+    assert lab.knows(recipe)
+    assert lab.preview(recipe) is first
+    lab.forget(recipe)
+    assert not lab.knows(recipe)

@@ -33,6 +33,14 @@ class Evaluation:
     n_total: int
     task: Classification
 
+    def __repr__(self) -> str:
+        scale, unit = self.task.per_unit, self.task.unit
+        low, high = self.interval
+        return (
+            f"<Evaluation: {self.task.score_name} {self.value * scale:.1f} {unit} (95 % interval {low * scale:.1f} to "
+            f"{high * scale:.1f}), {self.n:,} of {self.n_total:,} images>"
+        )
+
     @property
     def n(self) -> int:
         """How many images were evaluated so far."""

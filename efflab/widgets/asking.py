@@ -119,7 +119,7 @@ class Gate(Panel):
         self._input.disabled = True
         if answer is not None:
             self._input.value = answer
-        said = "You skipped it." if answer is None else "Locked in. Now move the controls and see."
+        said = "You skipped it." if answer is None else "Locked in. Now look below."
         self._feedback.value = f"<div class='efflab-verdict'>{said}</div>"
         for callback in self._callbacks:
             callback()

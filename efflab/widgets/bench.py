@@ -8,6 +8,7 @@ when the hand is still, and then the file is weighed and the speed timed.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import ipywidgets
+import torch
 
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Range, Setting, Value
@@ -68,11 +69,13 @@ class Bench(Panel):
         box = ipywidgets.HBox([ipywidgets.VBox(self._left()), self.stage])
         box.children[0].add_class("efflab-controls")
         super().__init__([*([gate] if gate else []), box])
-        if gate is not None:
-            self._lock(True)
-            gate.on_open(self.unlock)
-        self.refresh()
         self._submit("warm-up", lambda stale: warm_up())
+        if gate is None:
+            self.refresh()
+            return
+        self._lock(True)
+        self._pause("Predict first: lock in what you expect, or skip.")
+        gate.on_open(self.unlock)
 
     @property
     def step(self) -> Step:
@@ -106,13 +109,19 @@ class Bench(Panel):
             self.controls[name].set(setting)
 
     def refresh(self) -> None:
-        """Show what the controls are set to; a slow technique waits for its button and shows the base until then."""
+        """Show what the controls are set to; a technique that trains waits for its button, unless it ran before."""
         self.stage.training.layout.display = "none"  # it belongs to a setting that is not shown any more
-        self._show(() if self.technique.is_slow else (self.step,))
+        recipe = (self.step,)
+        if self.technique.is_slow and not self.lab.knows(recipe):
+            self.clear_error()
+            self._pause("Not run with these settings yet: press Run.")
+        else:
+            self._show(recipe)
 
     def measure(self) -> None:
-        """Weigh and time again what is shown."""
-        self._show(self.recipe)
+        """Weigh and time again what is shown; if nothing is shown yet, nothing happens."""
+        if self.preview is not None:
+            self._show(self.recipe)
 
     def run(self) -> None:
         """Train with the settings of the controls, when the technique is one that trains."""
@@ -134,7 +143,13 @@ class Bench(Panel):
             self._progress.stop()
 
     def reveal(self) -> None:
-        """Draw the whole curve along the main picture, with the other settings as they are."""
+        """Draw the whole curve along the main picture, with the other settings as they are.
+
+        Raises:
+            ValueError: the technique trains, so that a curve would be twenty trainings.
+        """
+        if self.technique.is_slow:
+            raise ValueError(f"{self.technique.name} trains at every point: run the settings that you want to compare")
         one = self.step
         self._submit("curve", lambda stale: self._sweep(one))
 
@@ -143,7 +158,9 @@ class Bench(Panel):
         self._submit("scan", lambda stale: self._scan())
 
     def open_test(self) -> None:
-        """Evaluate what is shown on the test data, and write down that it was opened."""
+        """Evaluate what is shown on the test data, and write down that it was opened; nothing shown, nothing opened."""
+        if self.preview is None:
+            return
         recipe = self.recipe
         self._submit("test", lambda stale: self._open_test(recipe))
 
@@ -154,6 +171,7 @@ class Bench(Panel):
     def unlock(self) -> None:
         """Give the controls free: the prediction was made or skipped."""
         self._lock(False)
+        self.refresh()
         if self.gate is not None and isinstance(self.gate.answer, (int, float)) and self.stage.x in self._at:
             self.stage.predicted = (float(self._at[self.stage.x]), self.gate.answer / self.lab.data.task.per_unit)
 
@@ -168,10 +186,17 @@ class Bench(Panel):
         self.clear_error()
         worker().submit((id(self), what), job, on_error=self.show_error)
 
+    def _pause(self, text: str) -> None:
+        worker().cancel((id(self), "live"))
+        self.stage.pause(text)
+        self.readout.sentence, self._test.value = text, ""
+
     def _show(self, recipe: Recipe) -> None:
+        self._test.value = ""  # it was about another network
         self._submit("live", lambda stale: self._follow(recipe, stale))
 
     def _follow(self, recipe: Recipe, stale: Stale) -> Iterator[None]:
+        torch.set_num_threads(1)  # of this thread: the other core belongs to the page, and small networks lose little
         started, is_drawn = now(), False
         for preview in self.lab.previews(recipe):
             if stale():
@@ -182,13 +207,14 @@ class Bench(Panel):
         self.stage.visit(preview)
         self._draw(preview, None)
         yield
-        self.stage.draw_tab()
-        yield
-        report = self.lab.measure(recipe, stale=stale)
-        if report is not None and not stale():
-            self._draw(preview, report)
-            self._record(report)
-            self.stage.draw_tab()
+        try:
+            report = self.lab.measure(recipe, stale=stale)
+            if report is not None and not stale():
+                self._draw(preview, report)
+                self._record(report)
+        finally:  # the tab waits, for its picture would compete with the main one for the page
+            if not stale():
+                self.stage.draw_tab()
 
     def _draw(self, preview: Preview, report: Report | None) -> None:
         self.stage.draw(preview, report)
@@ -217,6 +243,7 @@ class Bench(Panel):
         progress.on_record = record
         self.lab.forget(recipe)
         self._show_training(True)
+        self._lock(True)  # what is shown in the end belongs to the setting that was trained
         try:
             for done in in_turns(lambda p: self.lab.build(recipe, progress=p), progress):
                 left = pace.seconds_left(done)
@@ -224,6 +251,7 @@ class Bench(Panel):
                 yield
         finally:
             self._show_training(False)
+            self._lock(False)
         self._show(recipe)
 
     def _sweep(self, one: Step) -> Iterator[None]:
@@ -283,8 +311,16 @@ class Bench(Panel):
         return control
 
     def _left(self) -> list[ipywidgets.Widget]:
-        self._train_button = _button("Run", self.run) if self.technique.is_slow else None
-        self._tune = _button(self.recover.label.capitalize(), self.tune) if self.recover else None
+        self._test = ipywidgets.HTML()
+        self._buttons = (
+            _button("Run", self.run, "trains with these settings") if self.technique.is_slow else None,
+            _button(self.recover.label.capitalize(), self.tune, "trains the weights that are left")
+            if self.recover
+            else None,
+            None if self.technique.is_slow else _button("Reveal the curve", self.reveal, "evaluates the whole range"),
+            _button("Measure again", self.measure, "weighs the file and times it once more"),
+            _button("Open the test set", self.open_test, "once, at the end: choose with validation data"),
+        )
         self._stop_button = _button("Stop", self.stop, "end the training; the best network so far stays")
         self._bar = ipywidgets.FloatProgress(0.0, min=0.0, max=1.0, layout=_wide())
         self._seconds_left = ipywidgets.HTML()
@@ -292,16 +328,13 @@ class Bench(Panel):
         self._training = ipywidgets.VBox([label, self._bar, self._seconds_left, self._stop_button])
         self._training.add_class("efflab-control")
         self._show_training(False)
-        self._test = ipywidgets.HTML()
         projector = ipywidgets.Checkbox(False, description="projector", indent=False)
         projector.observe(lambda change: self.project(change["new"]), "value")
         return [
             *self.controls.values(),
-            *(button for button in (self._train_button, self._tune) if button),
+            *(button for button in self._buttons[:2] if button),
             self._training,
-            _button("Reveal the curve", self.reveal, "evaluates the whole range of the main control"),
-            _button("Measure again", self.measure, "weighs the file and times it once more"),
-            _button("Open the test set", self.open_test, "once, at the end: choose with validation data"),
+            *(button for button in self._buttons[2:] if button),
             self._test,
             projector,
         ]
@@ -313,6 +346,9 @@ class Bench(Panel):
     def _lock(self, is_locked: bool) -> None:
         for control in self.controls.values():
             control.lock(is_locked)
+        for button in (*self._buttons, self.stage.layers.button):
+            if button is not None:
+                button.disabled = is_locked
 
 
 def _score_when_there(bench: Bench) -> float | None:

@@ -56,4 +56,4 @@ class Judging(Panel):
         self.verdict = self._budget.judge(previews[0])
         checked = self._keep("budget", self.verdict, to_json(self._recipe))
         self._text.value = verdict_html(self.verdict)
-        self.readout.sentence, self.readout.error = self.verdict.message, checked.note
+        self.readout.error = checked.note

@@ -4,6 +4,7 @@ Everything here may be called from the worker thread.
 """
 
 from collections.abc import Callable
+from html import escape
 
 import ipywidgets
 
@@ -65,6 +66,11 @@ class Stage(ipywidgets.VBox):
         self.preview, self.report = preview, report
         self.tiles.value = tiles(preview, self.lab.baseline, report)
         self.draw_main()
+
+    def pause(self, text: str) -> None:
+        """Show no numbers but this sentence, until the next preview comes."""
+        self.preview, self.report = None, None
+        self.tiles.value = f"<div class='efflab-verdict'>{escape(text)}</div>"
 
     def visit(self, preview: Preview) -> None:
         """Add a complete preview to the trail; what was visited twice counts by its last visit."""

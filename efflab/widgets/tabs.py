@@ -30,13 +30,13 @@ class LayersTab(ipywidgets.VBox):
     def __init__(self, lab: Lab, scan: Callable[[], object]) -> None:
         self._lab = lab
         self._layers, self._sensitivity = PictureView(height=300), PictureView(height=340)
-        self._button = ipywidgets.Button(
+        self.button = ipywidgets.Button(
             description="Prune each layer alone",
             tooltip="evaluates the network once a layer and sparsity",
             layout=_wide(),
         )
-        self._button.on_click(lambda _: scan())
-        super().__init__([self._layers, self._button, self._sensitivity])
+        self.button.on_click(lambda _: scan())
+        super().__init__([self._layers, self.button, self._sensitivity])
 
     def show(self, preview: Preview) -> None:
         """Draw the layers of this preview; from any thread."""

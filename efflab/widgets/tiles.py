@@ -12,6 +12,7 @@ from efflab.figures.text import (
     difference_text,
     interval_text,
     ms_text,
+    percent_text,
     ratio_text,
     score_text,
     signed_interval_text,
@@ -91,23 +92,24 @@ def _speed(speed: Speed | None) -> str:
     )
     lines = [
         f"{escape(speed.verdict)} {badge('measured', how)}",
-        f"half of the runs took {ms_text(speed.now.q1_ms)} to {ms_text(speed.now.q3_ms)}",
+        f"the middle half of the runs: {ms_text(speed.now.q1_ms)} to {ms_text(speed.now.q3_ms)}",
+        f"noise floor: two runs of the same file differ by up to {percent_text(speed.noise_floor)}",
     ]
     if speed.busy:
-        lines.append("the machine was busy: close other programs and measure again")
+        lines.append("other programs were running: these times are rough")
     return _tile("Speed", _arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms)), *lines)
 
 
 def _score(preview: Preview, baseline: Evaluation) -> str:
     evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
-    change = f"{difference_text(difference.value, task)}, interval {_difference_interval(preview, task)}"
+    change = f"{difference_text(difference.value, task)}, between {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
     note = "; training stopped early" if preview.is_partial else ""
     return _tile(
         task.score_name,
         _arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
         f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
-        f"{count} validation images, 95 % interval {_interval(evaluation)}{note}",
+        f"{count} validation images; the score itself lies between {_interval(evaluation)}{note}",
     )
 
 

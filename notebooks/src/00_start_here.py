@@ -45,7 +45,7 @@ examine()
 # %% [markdown]
 # ## 3. Your first lab
 #
-# A lab is a trained network and the data that it is judged on. This network reads handwritten digits of 8 by
+# A lab holds two things: a trained network, and data to judge it with. This network reads handwritten digits of 8 by
 # 8 pixels.
 
 # %%

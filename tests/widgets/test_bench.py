@@ -113,6 +113,37 @@ def test_stop_ends_the_training_and_what_is_shown_says_so(lab, journal):
     assert "training stopped early" in bench.stage.tiles.value
 
 
+def test_a_technique_that_trains_shows_no_numbers_until_it_was_run_with_these_settings(lab, journal):
+    bench = Bench(lab, prune_gradually, controls=("sparsity", "epochs"), recover=None, journal=journal)
+    bench.set(sparsity=0.6, epochs=1)
+    worker().wait(SECONDS)
+    assert bench.preview is None
+    assert "press Run" in bench.stage.tiles.value
+    bench.run()
+    worker().wait(SECONDS)
+    assert bench.preview.recipe == (bench.step,)
+    bench.set(sparsity=0.7)
+    assert bench.preview is None
+    bench.set(sparsity=0.6)
+    worker().wait(SECONDS)
+    assert bench.preview.recipe == (bench.step,)
+    with pytest.raises(ValueError, match="prune_gradually trains at every point"):
+        bench.reveal()
+
+
+def test_controls_wait_while_a_network_trains(bench):
+    seen = []
+    slider = bench.controls["sparsity"].children[1]
+    bench.stage.draw_training = lambda *args: seen.append(slider.disabled)
+    bench.set(sparsity=0.8)
+    worker().wait(SECONDS)
+    bench.lab.forget((bench.step,))
+    bench.tune()
+    worker().wait(SECONDS)
+    assert seen == [True, True, True]
+    assert not slider.disabled
+
+
 def test_the_whole_curve_is_drawn_on_demand(bench):
     bench.reveal()
     worker().wait(SECONDS)
@@ -196,7 +227,12 @@ def test_controls_are_locked_until_the_prediction_is_made_and_it_is_marked_in_th
     bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, at={"sparsity": 0.8}, journal=journal)
     worker().wait(SECONDS)
     assert bench.controls["sparsity"].children[1].disabled
+    assert all(button.disabled for button in bench._buttons if button)
+    assert bench.preview is None  # or the answer would stand below the question
+    assert "Predict first" in bench.stage.tiles.value
     gate.lock_in(71.0)
+    worker().wait(SECONDS)
+    assert bench.preview is not None
     assert not bench.controls["sparsity"].children[1].disabled
     assert bench.stage.predicted == (0.8, 0.71)
     assert gate.measured is None

@@ -1,0 +1,87 @@
+"""The recorded ranges hold here: what pruning does to the reference network, and what a checkpoint made anew scores."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from efflab import Lab, models, shipped
+from efflab.models.make_checkpoints import make
+
+N_SEEDS = 5
+
+
+@pytest.fixture(scope="module")
+def maker(repository: Path) -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(repository / "tools"))
+        import make_expected
+
+        yield make_expected
+        sys.modules.pop("make_expected")
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads((shipped.folder("expected") / "pruning_scattered.json").read_text("utf-8"))
+    return recorded
+
+
+@pytest.fixture(scope="module")
+def lab(maker: ModuleType) -> Lab:
+    return Lab.open(maker.NETWORK)
+
+
+def test_every_range_stands_on_five_seeds_and_holds_all_of_their_scores(expected):
+    rows = [*expected["random"], *expected["fine_tuned"]]
+    assert len(expected["random"]) >= 4
+    assert len(expected["fine_tuned"]) >= 3
+    for row in rows:
+        assert len(row["scores"]) == len(expected["seeds"]) == N_SEEDS, row
+        assert row["low"] <= min(row["scores"]) <= max(row["scores"]) <= row["high"], row
+
+
+def test_the_record_is_of_the_checkpoint_that_is_shipped(expected):
+    assert expected["weights_sha256"] == models.card(expected["network"]).sha256
+
+
+def test_the_record_tells_pruning_by_magnitude_from_chance_and_training_from_none(expected):
+    curve = {point["sparsity"]: point["score"] for point in expected["curve"]}
+    tuned = {(row["criterion"], row["sparsity"]): row for row in expected["fine_tuned"]}
+    assert all(row["high"] < curve[row["sparsity"]] for row in expected["random"] if 0.2 < row["sparsity"] <= 0.9)
+    assert all(row["low"] > curve[sparsity] for (criterion, sparsity), row in tuned.items() if criterion == "magnitude")
+    assert tuned["random", 0.9]["high"] < tuned["magnitude", 0.9]["low"]
+
+
+@pytest.mark.slow
+def test_the_curve_of_the_reference_network_is_the_one_recorded(maker, expected, lab):
+    points = {point["sparsity"]: point["score"] for point in expected["curve"]}
+    assert set(points) >= {0.0, 0.5, 0.9, 0.95, 0.98}
+    found = {sparsity: maker.pruned(lab, sparsity).value for sparsity in points}
+    assert found == pytest.approx(points, abs=expected["curve_tolerance"])
+
+
+@pytest.mark.slow
+def test_pruning_by_chance_stays_in_the_recorded_range(maker, expected, lab):
+    for row in expected["random"]:
+        assert row["low"] <= maker.pruned(lab, row["sparsity"], "random").value <= row["high"], row
+
+
+@pytest.mark.slow
+def test_a_fine_tuned_network_lands_in_the_recorded_range(maker, expected, lab):
+    row = next(row for row in expected["fine_tuned"] if (row["criterion"], row["sparsity"]) == ("magnitude", 0.9))
+    assert row["epochs"] == maker.EPOCHS
+    assert row["low"] <= maker.fine_tuned(lab, 0.9).value <= row["high"]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_made_anew_does_as_well_as_the_one_that_is_shipped(tmp_path):
+    made, kept = make("mlp-digits", tmp_path), models.card("mlp-digits")
+    for (score, *_), (_, low, high) in ((made.validation, kept.validation), (made.test, kept.test)):
+        assert low <= score <= high
+    again = Lab(models.load(tmp_path / "mlp-digits.safetensors"), Lab.open("mlp-digits").data)
+    assert again.baseline.value == pytest.approx(made.validation[0], abs=1e-4)
