@@ -41,7 +41,7 @@ bench = Bench(Lab.open({name!r}), prune_weights, controls=("sparsity",), start={
 ipywidgets.VBox([slider, label, bench])
 """
 FLOOR, HANDLE, FIGURE = ".floor-slider .noUi-handle", ".efflab-controls .noUi-handle", ".efflab-main figure"
-MEASURED = ".efflab-tile:has-text('half of the runs took')"
+MEASURED = ".efflab-tile:has-text('middle half of the runs')"
 DRAWN = "() => document.querySelector('.efflab-main .efflab-plot')._fullData.at(-1).x[0]"
 SETTLED = """async ([selector, still]) => {
   const drawn = () => document.querySelector(selector).dataset.drawn;
