@@ -8,7 +8,6 @@ when the hand is still, and then the file is weighed and the speed timed.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import ipywidgets
-import torch
 
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Range, Setting, Value
@@ -21,7 +20,7 @@ from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.controls import Control
 from efflab.widgets.stage import Stage
 from efflab.widgets.tiles import sentence, test_sentence
-from efflab.widgets.turns import in_turns
+from efflab.widgets.turns import in_turns, one_thread
 from efflab.widgets.worker import Job, Stale, worker
 
 LIVE_SECONDS = 0.03
@@ -196,14 +195,14 @@ class Bench(Panel):
         self._submit("live", lambda stale: self._follow(recipe, stale))
 
     def _follow(self, recipe: Recipe, stale: Stale) -> Iterator[None]:
-        torch.set_num_threads(1)  # of this thread: the other core belongs to the page, and small networks lose little
         started, is_drawn = now(), False
-        for preview in self.lab.previews(recipe):
-            if stale():
-                return
-            if not is_drawn and now() - started > LIVE_SECONDS:
-                self._draw(preview, None)
-                is_drawn = True
+        with one_thread():
+            for preview in self.lab.previews(recipe):
+                if stale():
+                    return
+                if not is_drawn and now() - started > LIVE_SECONDS:
+                    self._draw(preview, None)
+                    is_drawn = True
         self.stage.visit(preview)
         self._draw(preview, None)
         yield

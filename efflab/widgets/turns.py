@@ -7,8 +7,22 @@ computations never fight for the same cores, and a preview waits for one batch, 
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
 
 from efflab.training import Progress
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one core while a hand moves: the other draws the page, and small networks lose little by it."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def in_turns(work: Callable[[Progress], object], progress: Progress) -> Iterator[float]:

@@ -3,9 +3,10 @@
 import threading
 
 import pytest
+import torch
 
 from efflab.training import Progress
-from efflab.widgets.turns import in_turns
+from efflab.widgets.turns import in_turns, one_thread
 
 
 def batches(n, log):
@@ -63,3 +64,18 @@ def test_what_the_work_raises_reaches_whoever_asks_for_the_next_turn():
     next(turns)
     with pytest.raises(ValueError, match="no layer can be pruned"):
         next(turns)
+
+
+def test_one_thread_is_for_the_moment_only_even_after_an_error():
+    def fail():
+        with one_thread():
+            raise ValueError(f"moved on with {torch.get_num_threads()} thread")
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="moved on with 1 thread"):
+            fail()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
