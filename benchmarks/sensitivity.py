@@ -13,7 +13,7 @@ from efflab.prune import SPARSITIES
 def main() -> None:
     """Both prune by magnitude; the bare loop keeps no intervals and no answers."""
     torch.set_num_threads(1)
-    lab = Lab.open("cnn-scattered")
+    lab = Lab.open("cnn-digits")
     images, labels = lab.data.validation.images, lab.data.validation.labels
     model = copy.deepcopy(lab.build(()))
 
