@@ -102,14 +102,14 @@ def _speed(speed: Speed | None) -> str:
 
 def _score(preview: Preview, baseline: Evaluation) -> str:
     evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
-    change = f"{difference_text(difference.value, task)}, between {_difference_interval(preview, task)}"
+    change = f"{difference_text(difference.value, task)}, interval {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
     note = "; training stopped early" if preview.is_partial else ""
     return _tile(
         task.score_name,
         _arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
         f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
-        f"{count} validation images; the score itself lies between {_interval(evaluation)}{note}",
+        f"{count} validation images; interval of the score {_interval(evaluation)}{note}",
     )
 
 
