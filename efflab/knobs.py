@@ -43,8 +43,8 @@ class Range:
 
     @property
     def is_fraction(self) -> bool:
-        """Whether it runs from nothing to all; labels then show percent."""
-        return (self.low, self.high) == (0.0, 1.0)
+        """Whether its label says that it is a fraction; screens then show percent."""
+        return self.label.startswith("fraction ") and self.high <= 1
 
     @property
     def ends(self) -> tuple[Value, Value]:

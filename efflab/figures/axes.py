@@ -22,8 +22,8 @@ def score_axis(task: Classification) -> Json:
 
 
 def is_fraction(knob: Knob) -> bool:
-    """Whether the knob is a fraction, which is shown in percent."""
-    return isinstance(knob, Range) and knob.label.startswith("fraction ") and knob.high <= 1
+    """Whether the knob is a fraction, which is shown in percent; a choice never is."""
+    return isinstance(knob, Range) and knob.is_fraction
 
 
 def knob_axis(knob: Knob) -> Json:

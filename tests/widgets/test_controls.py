@@ -35,7 +35,7 @@ def test_a_range_becomes_a_slider_and_a_choice_becomes_buttons():
 def test_a_fraction_is_shown_in_percent_and_other_numbers_with_the_digits_of_their_step():
     formats = [
         Control("x", knob, knob.low).children[1].readout_format
-        for knob in (SPARSITY, Range(0.0001, 0.01, 0.0001, "rate"), Range(1.0, 20.0, 0.5, "temperature"))
+        for knob in (SPARSITY, Range(0.0001, 0.01, 0.0001, "rate"), Range(0.0, 1.0, 0.1, "factor"))
     ]
     assert formats == [".0%", ".4f", ".1f"]
 
