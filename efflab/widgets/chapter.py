@@ -19,7 +19,7 @@ from efflab.widgets.bench import Bench
 from efflab.widgets.judging import Judging
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas.io.formats.style import Styler
 
 
 class Chapter:
@@ -84,16 +84,18 @@ class Chapter:
         """The source of a function of the package, as it runs."""
         return Code(inspect.getsource(inspect.unwrap(function)), language="python")  # type: ignore[no-untyped-call]  # IPython's
 
-    def paper(self, name: str, bench: Bench | None = None) -> "pd.DataFrame":
+    def paper(self, name: str, bench: Bench | None = None) -> "Styler":
         """A paper's published table, and in the same columns what a bench shows; `kind` says cited or measured.
+
+        Written for reading, with thousands apart; the numbers themselves are in its attribute `data`.
 
         Raises:
             FileNotFoundError: there is no table of this name.
         """
-        cited = papers.table(name).assign(kind="cited")
-        if bench is None or bench.preview is None or not bench.preview.recipe:
-            return cited
-        return papers.beside(cited, bench.preview, bench.lab)
+        table = papers.table(name).assign(kind="cited")
+        if bench is not None and bench.preview is not None and bench.preview.recipe:
+            table = papers.beside(table, bench.preview, bench.lab)
+        return table.style.format(precision=2, thousands=",").format_index(_heading, axis="columns").hide(axis="index")
 
     def _checked(self, id: str, verdict: Verdict, recipe: str | None) -> Checked:
         """Write a verdict down; a journal that cannot be written becomes a note beside it."""
@@ -105,3 +107,8 @@ class Chapter:
         except JournalError as error:
             return Checked(verdict, str(error))
         return Checked(verdict)
+
+
+def _heading(column: object) -> str:
+    """The name of a column as a heading: `pruned_error_percent` -> "pruned error (%)"."""
+    return str(column).replace("_percent", " (%)").replace("_", " ")

@@ -65,7 +65,15 @@ def test_the_source_that_is_shown_is_the_one_that_runs(chapter):
 
 
 def test_the_papers_table_has_ones_own_row_once_a_bench_shows_a_recipe(chapter, lab):
-    assert set(chapter.paper("han2015")["kind"]) == {"cited"}
+    assert set(chapter.paper("han2015").data["kind"]) == {"cited"}
     bench = chapter.bench(lab, prune_weights, controls=("sparsity",))
     worker().wait(SECONDS)
-    assert list(chapter.paper("han2015", bench)["kind"])[-1] == "measured"
+    assert list(chapter.paper("han2015", bench).data["kind"])[-1] == "measured"
+
+
+def test_the_papers_table_is_written_for_reading_and_its_numbers_stay_numbers(chapter):
+    shown = chapter.paper("han2015")
+    heading, first = (line.split("|") for line in shown.to_string(delimiter="|").splitlines()[:2])
+    assert heading[2:6] == ["reference error (%)", "pruned error (%)", "parameters", "kept"]
+    assert first[2:6] == ["1.64", "1.59", "267,000", "22,000"]
+    assert shown.data.iloc[0, 2:6].tolist() == [1.64, 1.59, 267_000, 22_000]
