@@ -19,27 +19,29 @@ N_SHOWN = 12
 N_COLUMNS = 6
 MAX_PIXELS = 64
 """Pixels along one side of an image; a larger one is drawn with fewer."""
-ROOM, ROOM_FOR_NAMES = (1.35, 1.75), (1.7, 2.1)
+ROOM, ROOM_FOR_NAMES = (1.35, 2.1), (1.7, 2.1)
 """Width and height of an image's place, in images; the rest is for the caption, of short or of long class names."""
 
-N_LETTERS = 8
+N_LETTERS = 6
 """Letters of a class name in a caption."""
 
-LOST, GAINED, STILL = "✗", "✓", "○"  # the cue: never by colour alone
+RIGHT, WRONG = "✓", "✗"  # the cue: never by colour alone
+LOST, GAINED, STILL = "right to wrong", "wrong to right", "wrong to wrong"
 NONE_CHANGED = "No image changed its answer."
-LEGEND = f"{LOST} was right, {GAINED} is right now, {STILL} wrong both times"
+LEGEND = f"is: the truth; base, now: the network's answers ({RIGHT} right, {WRONG} wrong)"
 
 Bytes = NDArray[np.uint8]
 Answer = tuple[int, ...]
-"""Three class numbers: what the image is, the answer before and the answer now."""
+"""Three class numbers: what the image is, the answer of the base and the answer now."""
 
 
 def changed(
     images: Tensor, labels: Tensor, before: Tensor, now: Tensor, classes: Sequence[str], *, n_changed_total: int
 ) -> Picture:
-    """Up to twelve images whose answer changed, each with what it is, what the answer was and what it is now.
+    """Up to twelve images whose answer changed, each with what it is, the answer of the base and the answer now.
 
-    images: (k, channels, height, width), only those that changed; labels, before, now: (k,) class numbers.
+    images: (k, channels, height, width), only those that changed; labels, before, now: (k,) class numbers, the
+    truth and the answers of the base and of the present network.
 
     Raises:
         ValueError: the four do not have the same length.
@@ -97,22 +99,24 @@ def _canvas(tiles: Sequence[Bytes], room: tuple[float, float]) -> Json:
 def _captions(answers: Sequence[Answer], classes: Sequence[str], room: tuple[float, float]) -> Json:
     """One text below each image, in the units of the grid: one column and one row an image."""
     n_columns, _ = _grid(len(answers))
-    between = "<br>" if _are_long(answers, classes) else ", "
     return {
         "type": "scatter",
         "mode": "text",
         "x": [i % n_columns for i in range(len(answers))],
         "y": [i // n_columns + 1.03 / room[1] for i in range(len(answers))],
-        "text": [_caption(answer, classes, between) for answer in answers],
+        "text": [_caption(answer, classes) for answer in answers],
         "textposition": "bottom right",
         "cliponaxis": False,
         "hoverinfo": "skip",
     }
 
 
-def _caption(answer: Answer, classes: Sequence[str], between: str) -> str:
-    label, before, now = (_cut(_name(number, classes)) for number in answer)
-    return f"{_cue(answer)} {label}:<br>was {before}{between}now {now}"
+def _caption(answer: Answer, classes: Sequence[str]) -> str:
+    """Three lines: the truth, and each answer with a mark that says whether it is right."""
+    label, before, now = answer
+    names = [_cut(_name(number, classes)) for number in answer]
+    marks = [RIGHT if given == label else WRONG for given in (before, now)]
+    return f"is {names[0]}<br>base {names[1]} {marks[0]}<br>now {names[2]} {marks[1]}"
 
 
 def _name(number: int, classes: Sequence[str]) -> str:
@@ -122,15 +126,15 @@ def _name(number: int, classes: Sequence[str]) -> str:
 
 def _cut(name: str) -> str:
     """A name that fits below an image; the table has it whole."""
-    return name if len(name) <= N_LETTERS else f"{name[: N_LETTERS - 1].rstrip()}…"
+    return name if len(name) <= N_LETTERS else f"{name[: N_LETTERS - 1].rstrip()}."
 
 
 def _are_long(answers: Sequence[Answer], classes: Sequence[str]) -> bool:
-    """Whether the names are too long for two of them in one line below an image."""
+    """Whether some names are wider than an image."""
     return any(len(_name(number, classes)) > 3 for answer in answers for number in answer)
 
 
-def _cue(answer: Answer) -> str:
+def _change(answer: Answer) -> str:
     label, before, now = answer
     return LOST if before == label else GAINED if now == label else STILL
 
@@ -169,15 +173,14 @@ def _png(pixels: Bytes) -> str:
 
 
 def _sentence(answers: Sequence[Answer], n_total: int) -> str:
-    cues = [_cue(answer) for answer in answers]
+    changes = [_change(answer) for answer in answers]
     shown = "" if len(answers) == n_total else f" Of the {len(answers)} shown,"
-    counts = f"{cues.count(LOST)} went from right to wrong, {cues.count(GAINED)} from wrong to right"
-    still = f", {cues.count(STILL)} from one wrong answer to another" if STILL in cues else ""
+    counts = f"{changes.count(LOST)} went from right to wrong, {changes.count(GAINED)} from wrong to right"
+    still = f", {changes.count(STILL)} from one wrong answer to another" if STILL in changes else ""
     start = "1 image changed its answer" if n_total == 1 else f"{n_total:,} images changed their answer"
     return f"{start}.{shown} {counts}{still}."
 
 
 def _table(answers: Sequence[Answer], classes: Sequence[str]) -> pd.DataFrame:
-    words = {LOST: "right to wrong", GAINED: "wrong to right", STILL: "wrong to wrong"}
-    rows = [(*(_name(number, classes) for number in answer), words[_cue(answer)]) for answer in answers]
-    return pd.DataFrame(rows, columns=["is", "was answered", "now answered", "change"])
+    rows = [(*(_name(number, classes) for number in answer), _change(answer)) for answer in answers]
+    return pd.DataFrame(rows, columns=["is", "base answered", "now answered", "change"])

@@ -12,6 +12,8 @@ from efflab.measure import Size
 
 N_BARS = 12
 """Layers that get a bar of their own; the smallest beyond that share one."""
+N_WITH_BYTES = 5
+"""So many bars leave room for a second line of text with the bytes; of more, the table has them."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,20 @@ class _Layer:
         return 1 - self.n_kept / self.n
 
     @property
-    def text(self) -> str:
+    def count_text(self) -> str:
+        return f"{percent_text(self.removed, None)} removed, {self.n_kept:,} of {self.n:,} kept"
+
+    @property
+    def packed_text(self) -> str:
         encoding = f" ({self.encoding})" if self.encoding else ""
-        return f"{percent_text(self.removed, 0)} removed, {bytes_text(self.packed_bytes)} packed{encoding}"
+        return f"{bytes_text(self.packed_bytes)} packed{encoding}"
 
 
 def layers(now: Size, base: Size) -> Picture:
     """Each layer's share of the weights: the outline is the whole layer in the base, the filled part is what is kept.
 
-    Weights only (matrices and kernels), in the order of the network. Of more than twelve layers the smallest share
-    one bar; the table has them all.
+    Weights only (matrices and kernels), in the order of the network. A small layer's bar is too narrow to be read, so
+    each has its counts beside it. Of more than twelve layers the smallest share one bar; the table has them all.
 
     Raises:
         ValueError: the base has no weights.
@@ -93,13 +99,20 @@ def _bars(bars: Sequence[_Layer], total: int) -> list[Json]:
             "mode": "text",
             "x": shares,
             "y": rows,
-            "text": [f" {layer.text}" for layer in bars],
+            "text": _texts(bars),
             "textposition": "middle right",
             "cliponaxis": False,
             "hoverinfo": "skip",
             "showlegend": False,
         },
     ]
+
+
+def _texts(bars: Sequence[_Layer]) -> list[str]:
+    """What is written after each bar; the space keeps every line off the outline."""
+    if len(bars) > N_WITH_BYTES:
+        return [f" {layer.count_text}" for layer in bars]
+    return [f" {layer.count_text}<br> {layer.packed_text}" for layer in bars]
 
 
 def _bars_layout(bars: Sequence[_Layer], total: int) -> Json:

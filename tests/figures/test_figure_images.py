@@ -34,22 +34,29 @@ def pixels(picture) -> np.ndarray:
     return lines[:, 1:].reshape(height, width, 4)
 
 
-def test_captions_say_the_label_the_old_answer_and_the_new_one():
+def test_captions_say_the_truth_and_mark_the_answer_of_the_base_and_the_one_now():
     picture = changed(
         torch.rand(3, 1, 8, 8), tensor(4, 2, 5), tensor(4, 7, 1), tensor(9, 2, 2), DIGITS, n_changed_total=3
     )
-    assert list(picture.figure.data[1].text) == ["✗ 4:<br>was 4, now 9", "✓ 2:<br>was 7, now 2", "○ 5:<br>was 1, now 2"]
-    assert "✗ was right, ✓ is right now, ○ wrong both times" in picture.figure.layout.title.text
+    assert list(picture.figure.data[1].text) == [
+        "is 4<br>base 4 ✓<br>now 9 ✗",
+        "is 2<br>base 7 ✗<br>now 2 ✓",
+        "is 5<br>base 1 ✗<br>now 2 ✗",
+    ]
+    assert picture.figure.layout.title.text == "is: the truth; base, now: the network's answers (✓ right, ✗ wrong)"
 
 
-def test_long_names_are_written_below_each_other():
-    picture = changed(torch.rand(1, 1, 8, 8), tensor(0), tensor(0), tensor(1), ("coat", "bag"), n_changed_total=1)
-    assert picture.figure.data[1].text[0] == "✗ coat:<br>was coat<br>now bag"
+def test_images_with_long_names_stand_further_apart():
+    short, long = (
+        changed(torch.rand(1, 1, 8, 8), tensor(0), tensor(0), tensor(1), names, n_changed_total=1).figure.data[0]
+        for names in (DIGITS, ("coat", "bag"))
+    )
+    assert long.dx < short.dx  # an image is a smaller part of its place
 
 
 def test_a_very_long_name_is_cut_in_the_caption_and_whole_in_the_table():
     picture = changed(torch.rand(1, 1, 8, 8), tensor(0), tensor(0), tensor(1), ("ankle boot", "bag"), n_changed_total=1)
-    assert picture.figure.data[1].text[0] == "✗ ankle b…:<br>was ankle b…<br>now bag"
+    assert picture.figure.data[1].text[0] == "is ankle.<br>base ankle. ✓<br>now bag ✗"
     assert picture.table["is"][0] == "ankle boot"
 
 
@@ -111,6 +118,7 @@ def test_nothing_changed_is_a_picture_that_says_so():
 def test_an_answer_without_a_class_is_named_by_its_number():
     picture = changed(torch.rand(1, 1, 8, 8), tensor(0), tensor(0), tensor(2), ("a", "b"), n_changed_total=1)
     assert list(picture.table["now answered"]) == ["output 2"]
+    assert list(picture.table["base answered"]) == ["a"]
 
 
 def test_lengths_that_differ_are_refused():

@@ -31,13 +31,29 @@ def test_the_outline_is_the_share_of_a_layer_and_the_filled_part_is_what_is_kept
     assert (whole.marker.line.color, kept.marker.color) == (theme.BASE, theme.NOW)
 
 
-def test_each_layer_says_what_was_removed_and_what_it_packs_into(size):
+def test_each_layer_says_what_was_removed_how_many_are_kept_and_what_they_pack_into(size):
     figure = layers(size(*NOW), size(*BASE)).figure
     assert list(figure.layout.yaxis.ticktext) == ["conv", "fc"]
-    assert [text.strip() for text in figure.data[2].text] == [
-        "62 % removed, 493 B packed (bitmask)",
-        "10 % removed, 372 B packed (bitmask)",
+    assert list(figure.data[2].text) == [
+        " 62 % removed, 114 of 300 kept<br> 493 B packed (bitmask)",
+        " 10 % removed, 90 of 100 kept<br> 372 B packed (bitmask)",
     ]
+
+
+def test_a_layer_whose_bar_is_too_narrow_to_see_has_its_counts_in_the_picture(size):
+    figure = layers(
+        size(("conv.weight", 1000, 3), ("fc.weight", 999_000, 40_000)),
+        size(("conv.weight", 1000, 1000), ("fc.weight", 999_000, 999_000)),
+    ).figure
+    assert figure.data[1].x[0] == pytest.approx(0.1)  # percent of the weights: less than a pixel
+    assert " 99.7 % removed, 3 of 1,000 kept" in figure.data[2].text[0]
+
+
+def test_many_layers_have_one_line_of_text_each_and_the_bytes_in_the_table(size):
+    six = size(*((f"l{i}.weight", 100, 50) for i in range(6)))
+    picture = layers(six, six)
+    assert list(picture.figure.data[2].text) == [" 50 % removed, 50 of 100 kept"] * 6
+    assert list(picture.table["packed (bytes)"]) == [212] * 6
 
 
 def test_biases_and_normalisation_of_a_real_network_are_left_out():
