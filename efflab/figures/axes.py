@@ -11,11 +11,13 @@ from efflab.measure import Evaluation
 
 ROOM = 0.03
 """Free space at both ends of an axis, as a fraction of it, so that a marker at the end is whole."""
+FIXED: Json = {"automargin": False}
+"""For an axis whose numbers fit into the margin: else plotly lays the picture out twice at each move of a slider."""
 
 
 def score_axis(task: Classification) -> Json:
     """The vertical axis of a score. Percent go from 0 to 100, always: a picture that follows a slider must not jump."""
-    axis: Json = {"title": {"text": f"{task.score_name} ({task.unit})"}}
+    axis: Json = {"title": {"text": f"{task.score_name} ({task.unit})"}, **FIXED}
     if task.unit == "%":
         axis |= {"range": [-2, 104], "tickvals": [0, 20, 40, 60, 80, 100]}
     return axis
@@ -41,7 +43,7 @@ def knob_axis(knob: Knob) -> Json:
     if is_fraction(knob):
         scale, title = 100.0, f"{knob.label.removeprefix('fraction of ').removeprefix('fraction ')} (%)"
     room = ROOM * (knob.high - knob.low)
-    return {"title": {"text": title}, "range": [scale * (knob.low - room), scale * (knob.high + room)]}
+    return {"title": {"text": title}, "range": [scale * (knob.low - room), scale * (knob.high + room)], **FIXED}
 
 
 def base_line(baseline: Evaluation, ends: Sequence[float | str]) -> list[Json]:

@@ -115,7 +115,7 @@ def _template(ground: _Ground, scale: _Scale) -> Json:
             "xaxis": axis,
             "yaxis": axis,
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
-            "margin": {"l": 4 * font, "r": 2 * font, "t": 3 * font, "b": 3 * font},
+            "margin": {"l": 5 * font, "r": 2 * font, "t": 3 * font, "b": 4 * font},
             "hoverlabel": {"bgcolor": ground.card, "bordercolor": BASE, "font": text},
             "annotationdefaults": {"showarrow": False},
             "hovermode": "closest",

@@ -2,10 +2,10 @@
 
 Every handler is one line that calls a public method, so whatever a hand does, one line of Python does too. The work
 runs on the one worker thread: the newest setting wins, a first picture is drawn within the live budget, the exact one
-when the hand is still, and then the file is weighed and the speed timed.
+when it is evaluated, and once the hand is still the file is weighed and the speed timed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 
@@ -21,10 +21,12 @@ from efflab.widgets.controls import Control
 from efflab.widgets.stage import Stage
 from efflab.widgets.tiles import sentence, test_sentence
 from efflab.widgets.turns import in_turns, one_thread
-from efflab.widgets.worker import Job, Stale, worker
+from efflab.widgets.worker import Job, Stale, Turns, worker
 
 LIVE_SECONDS = 0.03
 """How long a moving hand waits for the score before the first picture is drawn."""
+STILL_SECONDS = 0.3
+"""How long a hand rests before the file is exported and timed, which would only hold up its next move."""
 
 
 class Bench(Panel):
@@ -66,6 +68,7 @@ class Bench(Panel):
         self.controls = {name: self._control(name) for name in names}
         self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, scan=self.scan_layers, redraw=self.redraw_tab)
         box = ipywidgets.HBox([ipywidgets.VBox(self._left()), self.stage])
+        box.add_class("efflab-bench")
         box.children[0].add_class("efflab-controls")
         super().__init__([*([gate] if gate else []), box])
         self._submit("warm-up", lambda stale: warm_up())
@@ -194,7 +197,7 @@ class Bench(Panel):
         self._test.value = ""  # it was about another network
         self._submit("live", lambda stale: self._follow(recipe, stale))
 
-    def _follow(self, recipe: Recipe, stale: Stale) -> Iterator[None]:
+    def _follow(self, recipe: Recipe, stale: Stale) -> Turns:
         started, is_drawn = now(), False
         with one_thread():
             for preview in self.lab.previews(recipe):
@@ -205,15 +208,13 @@ class Bench(Panel):
                     is_drawn = True
         self.stage.visit(preview)
         self._draw(preview, None)
-        yield
-        try:
-            report = self.lab.measure(recipe, stale=stale)
-            if report is not None and not stale():
-                self._draw(preview, report)
-                self._record(report)
-        finally:  # the tab waits, for its picture would compete with the main one for the page
-            if not stale():
-                self.stage.draw_tab()
+        yield STILL_SECONDS
+        self.stage.draw_tab()
+        report = self.lab.measure(recipe, stale=stale)
+        if report is not None and not stale():
+            self._draw(preview, report)
+            self._record(report)
+            self.stage.draw_journal()
 
     def _draw(self, preview: Preview, report: Report | None) -> None:
         self.stage.draw(preview, report)
@@ -231,7 +232,7 @@ class Bench(Panel):
         progress = self._progress = Progress()
         self._submit("train", lambda stale: self._train_in_turns(recipe, progress))
 
-    def _train_in_turns(self, recipe: Recipe, progress: Progress) -> Iterator[None]:
+    def _train_in_turns(self, recipe: Recipe, progress: Progress) -> Turns:
         records: list[Epoch] = []
         start, pace = self.lab.preview(recipe[:-1]).evaluation.value, Pace()
 
@@ -247,13 +248,13 @@ class Bench(Panel):
             for done in in_turns(lambda p: self.lab.build(recipe, progress=p), progress):
                 left = pace.seconds_left(done)
                 self._bar.value, self._seconds_left.value = done, "" if left is None else f"{left:.0f} s left"
-                yield
+                yield None
         finally:
             self._show_training(False)
             self._lock(False)
         self._show(recipe)
 
-    def _sweep(self, one: Step) -> Iterator[None]:
+    def _sweep(self, one: Step) -> Turns:
         curve: list[Preview] = []
         others = {name: value for name, value in one.values.items() if name != self.stage.x}
         for preview in self.lab.sweep_previews(one.technique, self.stage.x, None, **others):
@@ -261,16 +262,16 @@ class Bench(Panel):
             self.stage.curve = curve
             if len(curve) % 3 == 0:
                 self.stage.draw_main()
-            yield
+            yield None
         self.stage.draw_main()
 
-    def _scan(self) -> Iterator[None]:
+    def _scan(self) -> Turns:
         points = []
         for point in self.lab.sensitivity():
             points.append(point)
             if len(points) % 4 == 0:
                 self.stage.draw_points(points, is_scanned=False)
-            yield
+            yield None
         self.stage.draw_points(points, is_scanned=True)
         self._answer_gate()
 

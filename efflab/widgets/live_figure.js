@@ -85,6 +85,7 @@ class View {
     this.details = make("details", "efflab-table", this.root);
     make("summary", "", this.details).textContent = "Table";
     this.table = make("table", "", make("div", "", this.details));
+    this.details.addEventListener("toggle", () => this.describe());
     this.describe();
   }
 
@@ -166,7 +167,7 @@ class View {
     this.root.setAttribute("aria-label", this.model.get("alt"));
     const table = this.model.get("table");
     this.details.hidden = !table.rows;
-    if (table.rows) fillTable(this.table, table);
+    if (table.rows && this.details.open) fillTable(this.table, table); // closed, it would cost at every move
   }
 
   clicked(point) {

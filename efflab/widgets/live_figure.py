@@ -13,6 +13,7 @@ At work, `FigureWidget` or Dash do more (zooming from Python, cross-filtering).
 
 import gzip
 import json
+import numbers
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ def table_twin(table: "pd.DataFrame | None") -> dict[str, Any]:
 def _text(value: object) -> str:
     if value != value:  # NaN and NaT
         return "-"
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -142,6 +145,7 @@ class LiveFigure(Reopened, anywidget.AnyWidget):
     _esm = Path(__file__).with_name("live_figure.js")
     _css = """
     .efflab-figure { margin: 0; min-width: 0; width: 100%; color: var(--jp-ui-font-color1, inherit); }
+    .efflab-plot { contain: layout style; }
     .efflab-note { margin: 0.5em 0; }
     .efflab-table > div { max-height: 20em; overflow: auto; }
     .efflab-table th, .efflab-table td { padding: 0.1em 0.8em; text-align: right; }

@@ -90,6 +90,11 @@ class Stage(ipywidgets.VBox):
         if self.preview is not None and index is not None:
             self.tabs.children[index].show(self.preview)
 
+    def draw_journal(self) -> None:
+        """Draw the journal if its tab is open: another run was written down."""
+        if self.preview is not None and self.tabs.children[self.tabs.selected_index or 0] is self.journal:
+            self.journal.show(self.preview)
+
     def draw_points(self, points: list[Point], *, is_scanned: bool) -> None:
         """Draw the sensitivity scan as far as it has come; `is_scanned` once it is whole."""
         self.points, self.is_scanned = points, is_scanned

@@ -21,7 +21,7 @@ class PictureView(LiveFigure):
     def project(self, is_on: bool) -> None:
         """Large type, thick lines and more room for them, or back."""
         self.projector = is_on
-        self.height = self._height + (120 if is_on else 0)
+        self.height = self._height + (180 if is_on else 0)
 
     def show_picture(self, picture: Picture) -> None:
         """Draw this picture from now on."""

@@ -8,7 +8,8 @@ key always runs.
 Quick previews and long trainings share the one thread (two would only fight for the same cores), so a long
 job must let others in between. It does so by being a generator: each `yield` ends its turn, and the worker
 serves the other keys in order before it goes on. A preview is a plain function: it waits for one turn of a
-training (a batch), never for the end of it, and is not interleaved itself.
+training (a batch), never for the end of it, and is not interleaved itself. A job that yields a number of seconds
+rests that long, while others work: so it waits for the hand to be still, and is not begun for nothing.
 
 Simplified: no priorities, no results handed back (a job tells a view), no second thread. At work, use
 `concurrent.futures`, which has neither staleness nor turns. Gradient and inference mode of torch belong to
@@ -23,8 +24,11 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+from efflab.measure.clock import now
+
 Stale = Callable[[], bool]
-Job = Callable[[Stale], Iterator[object] | None]
+Turns = Iterator[float | None]
+Job = Callable[[Stale], Turns | None]
 OnError = Callable[[BaseException], object]
 
 
@@ -34,7 +38,8 @@ class _Task:
     job: Job
     on_error: OnError | None
     stale: threading.Event = field(default_factory=threading.Event)
-    turns: Iterator[object] | None = None  # what a long job returned: its turns to come
+    turns: Turns | None = None  # what a long job returned: its turns to come
+    rests_until: float = 0.0
 
     def take_turn(self) -> bool:
         """True if there is more to do after this turn."""
@@ -44,7 +49,12 @@ class _Task:
         if self.turns is None:
             self.turns = self.job(self.stale.is_set)
             return self.turns is not None
-        return next(self.turns, self) is not self
+        try:
+            rest = next(self.turns)
+        except StopIteration:
+            return False
+        self.rests_until = now() + rest if rest else 0.0
+        return True
 
 
 class Worker:
@@ -69,7 +79,8 @@ class Worker:
         """Run `job(stale)` soon on the worker thread, instead of any earlier job of the same key.
 
         key: whoever asks, for example `"preview"`; different keys never supersede each other.
-        job: a plain function, or a generator function whose every `yield` lets other keys have a turn.
+        job: a plain function, or a generator function whose every `yield` lets other keys have a turn; what it
+            yields is the rest before its next turn in seconds, or None.
         on_error: gets what the job raised, on the worker thread; without it see `wait()`.
         """
         with self._changed:
@@ -137,12 +148,14 @@ class Worker:
 
     def _next(self) -> _Task:
         with self._changed:
-            self._changed.wait_for(lambda: self._given_up or self._waiting)
-            if self._given_up:
-                self._running = self._given_up.popleft()
-            else:
-                self._running = self._waiting.pop(next(iter(self._waiting)))
+            while not (self._given_up or self._rested()):
+                rests = [task.rests_until for task in self._waiting.values()]
+                self._changed.wait(max(0.0, min(rests) - now()) if rests else None)
+            self._running = self._given_up.popleft() if self._given_up else self._waiting.pop(self._rested()[0])
             return self._running
+
+    def _rested(self) -> list[Hashable]:
+        return [key for key, task in self._waiting.items() if task.rests_until <= now()]
 
     def _put_back(self, task: _Task, more: bool) -> None:
         with self._changed:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Locator
 
 from tests.browser.driver import Chromium, Lab, NotebookPage, write_notebook
 
@@ -127,22 +128,38 @@ def test_after_a_drag_the_last_value_is_drawn(eight: NotebookPage) -> None:
     first_figure(eight).locator(".gtitle", has_text=re.compile(f"^a at {value}$")).wait_for()
 
 
-def test_the_sentence_and_the_table_change_with_the_picture(eight: NotebookPage) -> None:
+@pytest.fixture
+def table(eight: NotebookPage) -> Iterator[Locator]:
+    """The first figure's table, opened; it is written when it opens, and then with each picture."""
+    summary = first_figure(eight).locator("summary")
+    summary.click()
+    table = first_figure(eight).locator("table")
+    table.locator("tbody tr").first.wait_for()
+    yield table
+    summary.click()
+
+
+def test_the_sentence_and_the_open_table_change_with_the_picture(eight: NotebookPage, table: Locator) -> None:
     value = press_right(eight)
     assert first_figure(eight).get_attribute("aria-label") == f"A wave, moved by {value}."
-    cells = first_figure(eight).locator("tbody tr").first.locator("th, td").all_text_contents()
+    cells = table.locator("tbody tr").first.locator("th, td").all_text_contents()
     assert cells[0] == "start"
     assert float(cells[1]) == pytest.approx(math.sin(value / 10), abs=1e-4)
 
 
-def test_the_table_is_there_on_demand_with_headers_that_say_what_they_head(eight: NotebookPage) -> None:
+def test_a_closed_table_shows_the_newest_picture_once_it_opens(eight: NotebookPage) -> None:
     figure = first_figure(eight)
     assert not figure.locator("table").is_visible()
+    value = press_right(eight)
     figure.locator("summary").click()
-    assert figure.locator("table").is_visible()
-    assert figure.locator("th[scope=col]").all_text_contents() == ["time", "height"]
-    assert figure.locator("th[scope=row]").all_text_contents() == ["start", "end"]
+    figure.locator("tbody td").first.wait_for()
+    assert float(figure.locator("tbody td").first.inner_text()) == pytest.approx(math.sin(value / 10), abs=1e-4)
     figure.locator("summary").click()
+
+
+def test_the_headers_of_a_table_say_what_they_head(table: Locator) -> None:
+    assert table.locator("th[scope=col]").all_text_contents() == ["time", "height"]
+    assert table.locator("th[scope=row]").all_text_contents() == ["start", "end"]
 
 
 def test_the_theme_of_jupyterlab_is_followed(eight: NotebookPage) -> None:

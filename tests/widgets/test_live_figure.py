@@ -137,11 +137,11 @@ def test_the_templates_are_handed_over_once_and_not_with_a_picture(sent, view):
     assert "templates" not in sent[0]
 
 
-def test_a_table_twin_shows_numbers_with_four_digits_and_a_dash_for_none():
+def test_a_table_twin_shows_four_digits_thousands_apart_and_a_dash_for_none():
     table = pd.DataFrame({"layer": ["fc1", "fc2"], "share": [0.123456, float("nan")], "kept": [235200, 1000]})
     assert table_twin(table) == {
         "columns": ["layer", "share", "kept"],
-        "rows": [["fc1", "0.1235", "235200"], ["fc2", "-", "1000"]],
+        "rows": [["fc1", "0.1235", "235,200"], ["fc2", "-", "1,000"]],
         "left_out": 0,
     }
 

@@ -120,6 +120,50 @@ def test_two_long_jobs_take_turns(busy):
     assert seen == ["a0", "b0", "a1", "b1"]
 
 
+def test_a_job_that_rests_lets_all_others_work_first(busy):
+    held, hold = busy
+    seen: list[str] = []
+
+    def resting(stale):
+        seen.append("before the rest")
+        yield 0.05
+        seen.append("after the rest")
+
+    held.submit("rests", resting)
+    held.submit("a", note(seen, "a"))
+    held.submit("b", note(seen, "b"))
+    hold.go.set()
+    held.wait(SECONDS)
+    assert seen == ["a", "b", "before the rest", "after the rest"]
+
+
+def test_a_newer_job_of_the_key_does_not_wait_for_the_end_of_a_rest():
+    worker, resting, seen = Worker(), threading.Event(), []
+
+    def rests_for_an_hour(stale):
+        resting.set()
+        yield 3600.0
+        seen.append("never")
+
+    worker.submit("live", rests_for_an_hour)
+    assert resting.wait(SECONDS)
+    worker.submit("live", note(seen, "newer"))
+    worker.wait(SECONDS)
+    assert seen == ["newer"]
+
+
+def test_wait_covers_a_rest():
+    worker, seen = Worker(), []
+
+    def job(stale):
+        yield 0.05
+        seen.append("after the rest")
+
+    worker.submit("live", job)
+    worker.wait(SECONDS)
+    assert seen == ["after the rest"]
+
+
 @pytest.mark.parametrize("end", ["submit", "cancel"])
 def test_a_long_job_that_became_stale_is_closed_and_its_finally_runs(end):
     busy, first_turn, closed = Worker(), threading.Event(), threading.Event()
