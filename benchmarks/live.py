@@ -5,14 +5,15 @@ main picture, sentence and table come back; plotly draws; the browser paints. Th
 marker is the sentence of the picture, which the page sets together with the drawing, and which must name the new
 setting; after each press the point that plotly drew last is compared with the slider.
 
-A hand does two things, and each round does both, after a floor:
+A hand does three things, and each round does all, after a floor:
 
     floor    a slider that writes its number into an HTML label: what JupyterLab itself takes; nothing else runs.
     first    one press when all is still: the file is weighed, the speed timed, the tabs drawn.
-    next     one more, `PAUSE_MS` after the first was painted: a hand that drags, looks and drags on. The kernel is then
-             still at work on the setting before: evaluating the rest of the images, exporting, timing.
+    next     one more, `DRAG_MS` after the first was painted: a hand that drags, looks and drags on.
+    busy     one more, `LOOK_MS` after that: the kernel thought that the hand was still, and is at work on the setting
+             before, drawing the tab, exporting and timing.
 
-The goal is for both. Every press makes a setting that is new to the lab, so nothing comes from its cache.
+The goal is for all of them. Every press makes a setting that is new to the lab, so nothing comes from its cache.
 """
 
 import statistics
@@ -21,11 +22,13 @@ import sys
 from _page import NotebookPage, browser, notebook
 from _report import versions
 
+from efflab.widgets.bench import STILL_SECONDS
+
 GOALS_MS = {"mlp-digits": 60, "cnn-digits": 60, "lenet5-scattered": 100, "cnn-scattered": 100}
-N_WARM_UPS, N_ROUNDS = 3, 30
-PAUSE_MS = 200
-START = 20
-"""Sparsity in percent where the hand begins; two presses a round end below 90."""
+N_WARM_UPS, N_ROUNDS = 2, 24
+DRAG_MS, LOOK_MS = 200, round(1000 * STILL_SECONDS) + 150
+START = 10
+"""Sparsity in percent where the hand begins; three presses a round end below 90."""
 
 CELL = """
 import ipywidgets
@@ -72,18 +75,20 @@ def press_bench(tab: NotebookPage, percent: int) -> float:
 def wait_until_still(tab: NotebookPage) -> None:
     """Until the file is weighed and the speed timed, and no picture has been drawn for a while."""
     tab.page.wait_for_selector(MEASURED)
-    tab.page.evaluate(SETTLED, [FIGURE, 2 * PAUSE_MS])
+    tab.page.evaluate(SETTLED, [FIGURE, 2 * DRAG_MS])
 
 
 def rounds(tab: NotebookPage) -> dict[str, list[float]]:
     """The times of each kind of press, without the warm-ups."""
-    times: dict[str, list[float]] = {"floor": [], "first": [], "next": []}
+    times: dict[str, list[float]] = {"floor": [], "first": [], "next": [], "busy": []}
     for i in range(N_WARM_UPS + N_ROUNDS):
         wait_until_still(tab)
         times["floor"].append(press_floor(tab, i + 1))
-        times["first"].append(press_bench(tab, START + 2 * i + 1))
-        tab.page.wait_for_timeout(PAUSE_MS)
-        times["next"].append(press_bench(tab, START + 2 * i + 2))
+        times["first"].append(press_bench(tab, START + 3 * i + 1))
+        tab.page.wait_for_timeout(DRAG_MS)
+        times["next"].append(press_bench(tab, START + 3 * i + 2))
+        tab.page.wait_for_timeout(LOOK_MS)
+        times["busy"].append(press_bench(tab, START + 3 * i + 3))
     return {kind: values[N_WARM_UPS:] for kind, values in times.items()}
 
 

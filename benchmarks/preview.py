@@ -12,7 +12,7 @@ from efflab.measure.accuracy import CHUNK
 def main() -> None:
     """Compare on both tasks; nothing comes from the cache of recipes."""
     torch.set_num_threads(1)
-    for checkpoint in ("mlp-digits", "cnn-digits", "cnn-scattered"):
+    for checkpoint in ("mlp-digits", "cnn-digits", "lenet5-scattered", "cnn-scattered"):
         lab = Lab.open(checkpoint)
         split = lab.data.validation
         pruned = copy.deepcopy(lab.build((step(prune_weights, sparsity=0.5),)))

@@ -1,7 +1,9 @@
 """The training loop: what it yields, how it is stopped, what it keeps, and that its caller's mode does not matter."""
 
+import copy
 import dataclasses
 import threading
+from collections import OrderedDict, defaultdict
 
 import pytest
 import support
@@ -139,6 +141,50 @@ def test_a_copy_made_in_inference_mode_can_be_trained(model, data):
     assert support.bits(copied) == support.bits(model)
     assert support.storages(copied).isdisjoint(support.storages(model))
     assert len(list(train(copied, data, epochs=1))) == 1
+
+
+def holding(**attributes: object) -> nn.Module:
+    """A network whose first layer and itself hold something more."""
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    for name, value in attributes.items():
+        setattr(network, name, value)
+        setattr(network[0], name, value)
+    return network
+
+
+def test_a_copy_has_hooks_of_its_own():
+    network, heard = holding(), []
+    network[0].register_forward_hook(lambda *_: heard.append("old"))
+    copied = copy_model(network)
+    copied[1].register_forward_hook(lambda *_: heard.append("new"))
+    copied[0].register_forward_pre_hook(lambda *_: heard.append("first"))
+    network.eval()(torch.zeros(1, 2))
+    assert heard == ["old"]
+    heard.clear()
+    copied.eval()(torch.zeros(1, 2))
+    assert heard == ["first", "old", "new"]
+
+
+@pytest.mark.parametrize("empty", [{}, set(), OrderedDict(), [], defaultdict(list)])
+def test_a_copy_shares_no_container_and_keeps_its_kind(empty):
+    network = holding(notes=empty)
+    copied = copy_model(network)
+    assert copied.notes == empty
+    assert type(copied.notes) is type(empty)
+    assert copied.notes is not empty
+    assert copied.notes is copied[0].notes  # as in the model
+
+
+def test_a_copy_has_what_deepcopy_gives_it():
+    network = holding(notes={"a": [1]}, nested=[{}], counts=defaultdict(int), name="mine")
+    network[1].running_mean.fill_(0.5)
+    ours, plain = vars(copy_model(network)), vars(copy.deepcopy(network))
+    assert list(ours) == list(plain)
+    different = [name for name in plain if name != "_modules" and ours[name] != plain[name]]
+    assert different == []
+    assert ours["counts"].default_factory is int
+    assert ours["nested"][0] is not network.nested[0]
+    assert support.bits(copy_model(network)) == support.bits(network)
 
 
 def test_another_thread_trains_to_the_same_bits(model, data):

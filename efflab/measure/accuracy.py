@@ -87,22 +87,22 @@ def evaluate(model: nn.Module, split: Split, task: Classification, *, chunk: int
     scores = torch.empty(len(split))
     n_classes = int(split.labels.max()) + 1
     for start in range(0, len(split), chunk):
-        part = slice(start, start + chunk)
-        with torch.inference_mode():
-            outputs = model(split.images[part])
-            _check_outputs(outputs, split.images[part], n_classes)
-            answers[part] = task.answers(outputs)
-            scores[part] = task.scores(answers[part], split.labels[part])
         n = min(start + chunk, len(split))
-        yield Evaluation(answers[:n].clone(), scores[:n].clone(), len(split), task)
+        images, labels = split.images[start:n], split.labels[start:n]
+        with torch.inference_mode():
+            outputs = model(images)
+            _check_outputs(outputs, images, n_classes)
+            answers[start:n] = task.answers(outputs)
+            scores[start:n] = task.scores(answers[start:n], labels)
+        yield Evaluation(answers[:n], scores[:n], len(split), task)  # what follows is written behind them
 
 
 def compare(base: Evaluation, now: Evaluation) -> Difference:
     """How much the score changed from `base` to `now`, on the images that both have seen."""
     n = min(base.n, now.n)
-    value = (now.scores[:n] - base.scores[:n]).mean(dtype=torch.float64).item()
-    low, high = base.task.interval_of_difference(base.scores[:n], now.scores[:n])
-    return Difference(value, low, high, n)
+    before, after = base.scores[:n], now.scores[:n]
+    low, high = base.task.interval_of_difference(before, after)
+    return Difference((after - before).mean(dtype=torch.float64).item(), low, high, n)
 
 
 def changed_images(base: Evaluation, now: Evaluation) -> Tensor:

@@ -17,9 +17,9 @@ from efflab.knobs import Choice, technique
 from efflab.models import reset_weights
 from efflab.prune.masks import Sparsity, masks_for
 from efflab.prune.scores import score
-from efflab.prune.tuning import Epochs, LearningRate
+from efflab.prune.tuning import Epochs, LearningRate, fine_tune
 from efflab.prune.weights import prunable_weights, zero_removed
-from efflab.training import Progress, copy_model, keep_best, train
+from efflab.training import Progress, copy_model, train
 
 Restart = Annotated[str, Choice(("rewind", "random"), "the weights that the ticket starts from")]
 
@@ -58,14 +58,5 @@ def train_ticket(
     if restart == "random":
         reset_weights(ticket, seed=seed + 1)
     zero_removed(ticket, masks)
-    records = train(
-        ticket,
-        data,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        keep_zeros=True,
-        progress=whole.part(1, 2),
-    )
-    keep_best(ticket, data, records)
-    return ticket
+    second = whole.part(1, 2)
+    return fine_tune(ticket, data=data, epochs=epochs, learning_rate=learning_rate, seed=seed, progress=second)

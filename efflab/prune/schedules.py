@@ -16,8 +16,8 @@ from efflab.data import Data
 from efflab.knobs import Range, technique
 from efflab.prune.masks import Sparsity, masks_for
 from efflab.prune.scores import score
-from efflab.prune.tuning import Epochs, LearningRate
-from efflab.prune.weights import prunable_weights, zero_removed
+from efflab.prune.tuning import Epochs, LearningRate, fine_tune
+from efflab.prune.weights import prunable_weights, prune_weights, zero_removed
 from efflab.training import Progress, copy_model, keep_best, train
 
 Rounds = Annotated[int, Range(1, 10, 1, "rounds of pruning and training")]
@@ -78,13 +78,7 @@ def prune_gradually(
     n_ramp = max(1, round(RAMP * epochs))
     prune_smallest(pruned, cubic_sparsity(1, n_ramp, sparsity))
     records = train(
-        pruned,
-        data,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        keep_zeros=True,
-        progress=progress,
+        pruned, data, epochs=epochs, learning_rate=learning_rate, seed=seed, keep_zeros=True, progress=progress
     )
     for number in range(2, n_ramp + 1):  # each record that is asked for is one more epoch of training
         next(records, None)
@@ -116,22 +110,12 @@ def prune_iteratively(
 
     Reference: Han et al., 2015, arXiv 1506.02626.
     """
-    pruned = copy_model(model)
     whole = progress or Progress()
     for number in range(1, rounds + 1):
-        prune_smallest(pruned, round_sparsity(number, rounds, sparsity))
+        model = prune_weights(model, sparsity=round_sparsity(number, rounds, sparsity))
         part = whole.part(number - 1, rounds)
-        records = train(
-            pruned,
-            data,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            seed=seed,
-            keep_zeros=True,
-            progress=part,
-        )
-        keep_best(pruned, data, records)
-    return pruned
+        model = fine_tune(model, data=data, epochs=epochs, learning_rate=learning_rate, seed=seed, progress=part)
+    return model
 
 
 def prune_smallest(model: nn.Module, sparsity: float) -> None:

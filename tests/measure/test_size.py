@@ -143,6 +143,14 @@ def test_a_zero_with_a_sign_is_a_zero():
     assert tensor.n_nonzero == 0
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e-45, -1e-38])
+def test_what_is_no_zero_counts_however_small_or_strange(value):
+    matrix = np.zeros((3, 4), dtype=np.float32)
+    matrix[1, 2] = value
+    (tensor,) = compute_size(layer(matrix)).tensors
+    assert tensor.n_nonzero == np.count_nonzero(matrix) == 1
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 def test_a_layer_without_a_single_number_takes_nothing(shape):
     (tensor,) = compute_size(layer(np.empty(shape, dtype=np.float32))).tensors

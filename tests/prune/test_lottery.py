@@ -5,22 +5,24 @@ import support
 import torch
 from torch import nn
 
+from efflab import training
 from efflab.models import reset_weights
-from efflab.prune import lottery, prunable_weights, sparsity_of, train_ticket
+from efflab.prune import lottery, prunable_weights, sparsity_of, train_ticket, tuning
 
 
 @pytest.fixture
 def starts(monkeypatch):
     """What each training of `train_ticket` starts from and ends with: a list of (start, end) state dicts."""
     found = []
-    plain = lottery.train
+    plain = training.train
 
     def watched(model, data, **settings):
         start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         yield from plain(model, data, **settings)
         found.append((start, {name: tensor.clone() for name, tensor in model.state_dict().items()}, settings))
 
-    monkeypatch.setattr(lottery, "train", watched)
+    for room in (lottery, tuning):
+        monkeypatch.setattr(room, "train", watched)
     return found
 
 

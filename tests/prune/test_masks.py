@@ -55,6 +55,50 @@ def test_of_equal_scores_the_first_positions_go():
     assert mask.tolist() == [[True, False, False], [True, True, True]]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_those_go_that_a_stable_sort_puts_first(seed):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.tensor([-float("inf"), -1.0, -0.0, 0.0, 0.5, float("inf")])
+    scores = values[torch.randint(0, int(torch.randint(1, 7, (), generator=generator)), (97,), generator=generator)]
+    order = scores.sort(stable=True).indices
+    for n_removed in range(98):
+        assert (~keep_largest(scores, n_removed)).nonzero().flatten().tolist() == sorted(order[:n_removed].tolist())
+
+
+@pytest.mark.parametrize("n", [1, 2, 1000, 40_000])
+def test_so_it_is_among_many_scores_of_which_half_are_zero(n):
+    scores = rand(2, n).clamp(min=0)  # as a network that was pruned before
+    order = scores.sort(stable=True).indices
+    for n_removed in (0, n // 4, n // 2, n // 2 + 1, 9 * n // 10, n):
+        expected = torch.ones(n, dtype=torch.bool)
+        expected[order[:n_removed]] = False
+        assert torch.equal(keep_largest(scores, n_removed), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "apart"),
+    [
+        (torch.bfloat16, 2.0**-7),
+        (torch.float16, 2.0**-10),
+        (torch.float32, 2.0**-23),
+        (torch.float64, 2.0**-52),
+        (torch.int64, 1),
+    ],
+)
+def test_scores_that_only_just_differ_are_told_apart(dtype, apart):
+    one = 1 if dtype.is_floating_point else 2**60
+    scores = torch.tensor([one + apart, one, one + apart, one], dtype=dtype)
+    assert keep_largest(scores, 2).tolist() == [True, False, True, False]
+    assert keep_largest(scores, 3).tolist() == [False, False, True, False]
+
+
+def test_scores_of_weights_that_are_being_trained_are_ranked_as_they_are():
+    weight = nn.Parameter(torch.tensor([3.0, 1.0, 2.0]))
+    assert keep_largest(weight.abs(), 2).tolist() == [True, False, False]
+    with torch.inference_mode():
+        assert keep_largest(weight.abs(), 2).tolist() == [True, False, False]
+
+
 def test_a_mask_has_the_shape_of_its_scores_and_is_of_truth_values():
     for shape in ((7,), (2, 3), (2, 3, 5, 5)):
         mask = keep_largest(rand(1, *shape), 3)
@@ -85,9 +129,13 @@ def test_more_than_all_and_less_than_none_are_refused(n_removed):
         keep_largest(rand(0, 12), n_removed)
 
 
-def test_scores_that_are_no_numbers_are_refused():
+@pytest.mark.parametrize("n_removed", [0, 1, 5])
+@pytest.mark.parametrize("position", range(5))
+def test_a_single_score_that_is_no_number_is_refused(position, n_removed):
+    scores = torch.tensor([1.0, float("inf"), -float("inf"), 0.0, 2.0])
+    scores[position] = float("nan")
     with pytest.raises(ValueError, match="scores hold NaN, so they cannot be ranked"):
-        keep_largest(torch.tensor([1.0, float("nan"), 2.0]), 1)
+        keep_largest(scores, n_removed)
 
 
 def test_infinite_scores_stay_longest():

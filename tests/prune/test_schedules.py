@@ -5,7 +5,8 @@ import itertools
 import pytest
 import support
 
-from efflab.prune import cubic_sparsity, prune_gradually, prune_iteratively, schedules, sparsity_of
+from efflab import training
+from efflab.prune import cubic_sparsity, prune_gradually, prune_iteratively, schedules, sparsity_of, tuning
 from efflab.prune.schedules import round_sparsity
 from efflab.training import Epoch, Progress
 
@@ -55,14 +56,15 @@ def test_three_rounds_to_seven_eighths_halve_what_is_left_each_time():
 def watch_sparsity(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The sparsity after each epoch that a schedule trains, in order."""
     seen: list[float] = []
-    plain = schedules.train
+    plain = training.train
 
     def watched(model, data, **settings):
         for record in plain(model, data, **settings):
             seen.append(sparsity_of(model))
             yield record
 
-    monkeypatch.setattr(schedules, "train", watched)
+    for room in (schedules, tuning):
+        monkeypatch.setattr(room, "train", watched)
     return seen
 
 

@@ -1,0 +1,10 @@
+"""The lab: a base model and its data; a recipe goes in, a judged network comes out.
+
+`lab.py` is the lab itself; `answers.py` what it answers with; `networks.py` makes a network of a recipe; `kept.py`
+keeps what need not be made again; `sweeps.py` has the values and the table of a sweep.
+"""
+
+from efflab.lab.answers import Preview, Report
+from efflab.lab.lab import Lab
+
+__all__ = ["Lab", "Preview", "Report"]

@@ -1,0 +1,34 @@
+"""What a lab answers with: a `Preview`, cheap enough to follow a slider, or a `Report` on what would be shipped."""
+
+from dataclasses import dataclass
+
+from efflab.measure import Difference, Evaluation, Size
+from efflab.measure.speed import Speed
+from efflab.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A recipe's network, judged without building anything: accuracy so far and computed sizes.
+
+    `difference` is paired with the base, on the same validation images. `is_partial`: its training was stopped early.
+    """
+
+    recipe: Recipe
+    evaluation: Evaluation
+    difference: Difference
+    size: Size
+    base_size: Size
+    is_partial: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A recipe's network as it would be shipped, beside the base: files weighed, speed timed, all on this machine."""
+
+    preview: Preview
+    base_file_bytes: int
+    file_bytes: int
+    base_compressed_bytes: int
+    compressed_bytes: int
+    speed: Speed

@@ -1,0 +1,85 @@
+"""From a base and a recipe to a network, step by step; steps that ran before are not run again."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from efflab import models
+from efflab.data import Data
+from efflab.lab.kept import Kept
+from efflab.recipe import TECHNIQUES, Recipe, Step, run
+from efflab.training import Progress, copy_model
+
+N_CACHED = 16
+"""Networks that a lab keeps, so that moving the last knob does not train the first step again."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a recipe made, in evaluation mode. `is_partial`: one of its trainings was stopped early."""
+
+    model: nn.Module
+    is_partial: bool = False
+
+
+class Networks:
+    """The networks that recipes make of one base, which is also the teacher of the steps that ask for one.
+
+    Raises:
+        ValueError: the base cannot be copied.
+    """
+
+    def __init__(self, model: nn.Module, data: Data, seed: int) -> None:
+        self.base = models.channels_last(_copy(model).eval())
+        self._data, self._seed = data, seed
+        self._kept = Kept[Built](N_CACHED)
+
+    def build(self, recipe: Recipe, progress: Progress | None = None) -> Built:
+        """What the recipe makes of the base.
+
+        Raises:
+            ValueError: a technique cannot act on this model, or changed the one that it was given.
+        """
+        if not recipe:
+            return Built(self.base)
+        if (kept := self._kept.get(recipe)) is not None:
+            return kept
+        before, last = self.build(recipe[:-1], progress), recipe[-1]
+        model = self._take(last, before.model, progress).eval()
+        was_stopped = last.technique.is_slow and progress is not None and progress.is_stopped
+        built = Built(model, before.is_partial or was_stopped)
+        self._kept.keep(recipe, built)
+        return built
+
+    def forget(self, recipe: Recipe) -> None:
+        """Drop the network of a recipe, and those built on it, so that its last step runs again."""
+        self._kept.forget(recipe)
+
+    def _take(self, one: Step, before: nn.Module, progress: Progress | None) -> nn.Module:
+        """Take one step. A technique that is not ours gets a copy, so that one that is not pure spoils nothing."""
+        is_ours = one.technique in TECHNIQUES.values()
+        given = before if is_ours else copy_model(before)
+        model = run((one,), given, data=self._data, seed=self._seed, progress=progress, teacher=self.base)
+        if not is_ours and not _equal(given, before):
+            raise ValueError(
+                f"{one.technique.name} changed the model that it was given; it must return a new one: begin it with "
+                "model = copy.deepcopy(model)"
+            )
+        return model
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return copy_model(model)
+    except RuntimeError as error:  # a weight that is computed, as torch.nn.utils.prune and weight_norm leave it
+        raise ValueError(
+            f"{type(model).__name__} cannot be copied ({error}); if its weights were masked by torch.nn.utils.prune, "
+            "call prune.remove(module, 'weight') on each first"
+        ) from error
+
+
+def _equal(model: nn.Module, other: nn.Module) -> bool:
+    """Whether both hold the same numbers."""
+    state, others = model.state_dict(), other.state_dict()
+    return state.keys() == others.keys() and all(torch.equal(tensor, others[name]) for name, tensor in state.items())
