@@ -64,8 +64,8 @@ class Stage(ipywidgets.VBox):
     def draw(self, preview: Preview, report: Report | None = None) -> None:
         """Show a preview in the tiles and the main picture, with what was measured of it."""
         self.preview, self.report = preview, report
+        self.draw_main()  # first, for the page takes longest to paint it
         self.tiles.value = tiles(preview, self.lab.baseline, report)
-        self.draw_main()
 
     def pause(self, text: str) -> None:
         """Show no numbers but this sentence, until the next preview comes."""
