@@ -17,6 +17,7 @@ from efflab.recipe import AnyTechnique, Recipe
 from efflab.widgets.asking import Answer, Checked, Gate, QuizView
 from efflab.widgets.bench import Bench
 from efflab.widgets.judging import Judging
+from efflab.widgets.live_figure import preload
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -37,6 +38,7 @@ class Chapter:
         self.chapter = chapter
         self.questions = questions.load(chapter)
         self.journal = journal or Journal()
+        preload()  # while the first lab opens
 
     def predict(self, id: str) -> Gate:
         """The prediction gate for a question."""

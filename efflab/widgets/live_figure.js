@@ -1,7 +1,7 @@
 // What a LiveFigure does in the page: draw the figure that Python sent, in place, with one plotly.js for all.
 //
-// Every view of a page shares one promise of plotly.js, kept under one symbol. The bytes come from the kernel in a
-// carrier widget (see live_figure.py), never from the network; a view whose carrier is gone says a sentence.
+// Every view of a page waits for one promise of plotly.js, under one symbol; the carrier widget keeps it (carrier.js).
+// A view whose carrier is gone says a sentence.
 // While a picture is being drawn only the newest one that arrives is kept: stale pictures are never painted.
 
 const PLOTLY = Symbol.for("efflab.plotly");
@@ -13,44 +13,11 @@ const CONFIG = {
 };
 const ABSENT = "Run this cell to see the picture.";
 
-// plotly.min.js as a module of its own: it finds `module.exports`, no `define`, and leaves no global behind.
-const BEFORE =
-  "const module = {exports: {}}, exports = undefined, define = undefined;" +
-  'const before = Object.getOwnPropertyDescriptor(self, "Plotly");\n';
-const AFTER =
-  '\n;if (before) Object.defineProperty(self, "Plotly", before); else delete self.Plotly;' +
-  "export default module.exports;";
-
-async function load(packed) {
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const source = await new Response(unpacked).blob();
-  const url = URL.createObjectURL(new Blob([BEFORE, source, AFTER], { type: "text/javascript" }));
-  try {
-    return (await import(url)).default;
-  } finally {
-    URL.revokeObjectURL(url);
-    performance.mark("efflab.plotly"); // one mark a page: tests count them
-  }
-}
-
 // The carrier's model, or null when the notebook was reopened and its kernel is gone.
 async function liveCarrier(model) {
   const id = model.get("bundle").replace("IPY_MODEL_", "");
   const carrier = await Promise.resolve(model.widget_manager.get_model(id)).catch(() => null);
   return carrier?.comm_live ? carrier : null;
-}
-
-async function sharedPlotly(carrier) {
-  const page = globalThis;
-  page[PLOTLY] ??= load(carrier.get("packed"));
-  try {
-    const plotly = await page[PLOTLY];
-    carrier.set("packed", null); // or a notebook saved with its widgets' state would hold it
-    return plotly;
-  } catch (error) {
-    delete page[PLOTLY]; // the next view may have better luck
-    throw error;
-  }
 }
 
 function make(tag, className, parent) {
@@ -93,7 +60,7 @@ class View {
     const carrier = await liveCarrier(this.model);
     if (!carrier) return this.say(ABSENT);
     try {
-      this.plotly = await sharedPlotly(carrier);
+      this.plotly = await (globalThis[PLOTLY] ??= Promise.withResolvers()).promise;
     } catch (error) {
       return this.fail(error);
     }

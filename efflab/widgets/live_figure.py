@@ -109,15 +109,20 @@ class Reopened:
 
 
 class _Carrier(anywidget.AnyWidget):
-    """Takes plotly.js to the page, as soon as it is made: pictures also appear while the kernel is busy."""
+    """Takes plotly.js to the page, where it is loaded at once: pictures also appear while the kernel is busy."""
 
-    _esm = "export default { render() {} };"
+    _esm = Path(__file__).with_name("carrier.js")
     packed = traitlets.Bytes().tag(sync=True)
 
 
 @cache
 def _shared_carrier() -> _Carrier:
     return _Carrier(packed=packed_plotly())
+
+
+def preload() -> None:
+    """Begin to load plotly.js in the page, which takes a second or two, before the first picture asks for it."""
+    _live_carrier()
 
 
 def _live_carrier() -> _Carrier:
