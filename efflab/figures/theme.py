@@ -114,6 +114,12 @@ def _template(ground: _Ground, scale: _Scale) -> Json:
             "colorscale": {"sequential": HEAT},
             "xaxis": axis,
             "yaxis": axis,
+            "modebar": {  # upright in the right margin; lying, it would cover the legend
+                "orientation": "v",
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": BASE,
+                "activecolor": NOW,
+            },
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
             "margin": {"l": 5 * font, "r": 2 * font, "t": 3 * font, "b": 4 * font},
             "hoverlabel": {"bgcolor": ground.card, "bordercolor": BASE, "font": text},

@@ -1,15 +1,28 @@
 """What was measured, in the terms of a question: functions of a bench for its `answer`."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from efflab.prune import Point
-from efflab.widgets.bench import Bench
+
+if TYPE_CHECKING:  # a bench asks these functions
+    from efflab.widgets.bench import Bench
 
 EQUAL = 0.02
 """Layers whose mean loss differs by less than this fraction of the score count as equal."""
 
 
-def speed_class(bench: Bench) -> str | None:
+def score_when_there(bench: "Bench") -> float | None:
+    """For "what accuracy is left?": the score in its unit, once the controls are where the prediction is about."""
+    preview = bench.preview
+    if preview is None or not bench.at or len(preview.recipe) != 1:
+        return None
+    values = preview.recipe[0].values
+    is_there = all(values[name] == value for name, value in bench.at.items())
+    return preview.evaluation.value * preview.evaluation.task.per_unit if is_there else None
+
+
+def speed_class(bench: "Bench") -> str | None:
     """For "how long does it take now?": "tenth", "little_less", "same" or "more"; None until the speed was measured."""
     if bench.report is None:
         return None
@@ -21,7 +34,7 @@ def speed_class(bench: Bench) -> str | None:
     return "tenth" if speed.ratio < 0.2 else "little_less"
 
 
-def steepest_layer(bench: Bench) -> str | None:
+def steepest_layer(bench: "Bench") -> str | None:
     """For "which layer costs the most?": "first", "middle", "last" or "equal"; None until the layers were scanned."""
     if not bench.stage.is_scanned:
         return None

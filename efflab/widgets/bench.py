@@ -12,15 +12,19 @@ import ipywidgets
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Range, Setting, Value
 from efflab.lab import Lab, Preview, Report
-from efflab.measure.clock import Pace, now
+from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
 from efflab.training import Epoch, Progress, warm_up
+from efflab.widgets.answers import score_when_there
 from efflab.widgets.asking import Answer, Gate, Panel
-from efflab.widgets.controls import Control
+from efflab.widgets.controls import Control, knobs_to_show
+from efflab.widgets.desk import Desk
+from efflab.widgets.parts import button
+from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
 from efflab.widgets.tiles import sentence, test_sentence
-from efflab.widgets.turns import in_turns, one_thread
+from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
 LIVE_SECONDS = 0.03
@@ -60,16 +64,14 @@ class Bench(Panel):
     ) -> None:
         self.lab, self.technique, self.recover = lab, technique or prune_weights, recover
         self.journal, self.chapter = journal or Journal(), chapter
-        self.gate, self._at, self._answer = gate, dict(at or {}), answer or _score_when_there
-        self._progress: Progress | None = None
+        self.gate, self.at, self._answer = gate, dict(at or {}), answer or score_when_there
         self._start: dict[str, Value] = {**self.technique.defaults, **(start or {})}
-        names = _shown(self.technique, controls)
+        names = knobs_to_show(self.technique, controls)
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
-        self.controls = {name: self._control(name) for name in names}
+        self.desk = Desk({name: self._control(name) for name in names}, *self._buttons(), self.project)
         self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, scan=self.scan_layers, redraw=self.redraw_tab)
-        box = ipywidgets.HBox([ipywidgets.VBox(self._left()), self.stage])
+        box = ipywidgets.HBox([self.desk, self.stage])
         box.add_class("efflab-bench")
-        box.children[0].add_class("efflab-controls")
         super().__init__([*([gate] if gate else []), box])
         self._submit("warm-up", lambda stale: warm_up())
         if gate is None:
@@ -80,9 +82,14 @@ class Bench(Panel):
         gate.on_open(self.unlock)
 
     @property
+    def controls(self) -> dict[str, Control]:
+        """What can be moved, by the name of its knob."""
+        return self.desk.controls
+
+    @property
     def step(self) -> Step:
         """The technique with the settings of the controls."""
-        return step(self.technique, **{**self._start, **{name: c.setting for name, c in self.controls.items()}})
+        return step(self.technique, **{**self._start, **self.desk.settings})
 
     @property
     def recipe(self) -> Recipe:
@@ -105,10 +112,7 @@ class Bench(Panel):
         Raises:
             ValueError, TypeError: no such control, or no value for it.
         """
-        for name, setting in settings.items():
-            if name not in self.controls:
-                raise ValueError(f"this bench has no control {name!r}; it has: {', '.join(self.controls)}")
-            self.controls[name].set(setting)
+        self.desk.set(settings)
 
     def refresh(self) -> None:
         """Show what the controls are set to; a technique that trains waits for its button, unless it ran before."""
@@ -141,8 +145,7 @@ class Bench(Panel):
 
     def stop(self) -> None:
         """End the training after its batch; the best network so far stays."""
-        if self._progress is not None:
-            self._progress.stop()
+        self.desk.running.stop()
 
     def reveal(self) -> None:
         """Draw the whole curve along the main picture, with the other settings as they are.
@@ -174,8 +177,8 @@ class Bench(Panel):
         """Give the controls free: the prediction was made or skipped."""
         self._lock(False)
         self.refresh()
-        if self.gate is not None and isinstance(self.gate.answer, (int, float)) and self.stage.x in self._at:
-            self.stage.predicted = (float(self._at[self.stage.x]), self.gate.answer / self.lab.data.task.per_unit)
+        if self.gate is not None and isinstance(self.gate.answer, (int, float)) and self.stage.x in self.at:
+            self.stage.predicted = (float(self.at[self.stage.x]), self.gate.answer / self.lab.data.task.per_unit)
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines for a room, or back."""
@@ -191,10 +194,10 @@ class Bench(Panel):
     def _pause(self, text: str) -> None:
         worker().cancel((id(self), "live"))
         self.stage.pause(text)
-        self.readout.sentence, self._test.value = text, ""
+        self.readout.sentence, self.desk.test_line.value = text, ""
 
     def _show(self, recipe: Recipe) -> None:
-        self._test.value = ""  # it was about another network
+        self.desk.test_line.value = ""  # it was about another network
         self._submit("live", lambda stale: self._follow(recipe, stale))
 
     def _follow(self, recipe: Recipe, stale: Stale) -> Turns:
@@ -213,7 +216,7 @@ class Bench(Panel):
         report = self.lab.measure(recipe, stale=stale)
         if report is not None and not stale():
             self._draw(preview, report)
-            self._record(report)
+            self._write("run", run_entry(report))
             self.stage.draw_journal()
 
     def _draw(self, preview: Preview, report: Report | None) -> None:
@@ -228,13 +231,12 @@ class Bench(Panel):
             self.gate.reveal(measured)
 
     def _train(self, recipe: Recipe) -> None:
-        self.stop()
-        progress = self._progress = Progress()
+        progress = self.desk.running.start()
         self._submit("train", lambda stale: self._train_in_turns(recipe, progress))
 
     def _train_in_turns(self, recipe: Recipe, progress: Progress) -> Turns:
         records: list[Epoch] = []
-        start, pace = self.lab.preview(recipe[:-1]).evaluation.value, Pace()
+        start = self.lab.preview(recipe[:-1]).evaluation.value
 
         def record(epoch: Epoch) -> None:
             records.append(epoch)
@@ -242,15 +244,10 @@ class Bench(Panel):
 
         progress.on_record = record
         self.lab.forget(recipe)
-        self._show_training(True)
         self._lock(True)  # what is shown in the end belongs to the setting that was trained
         try:
-            for done in in_turns(lambda p: self.lab.build(recipe, progress=p), progress):
-                left = pace.seconds_left(done)
-                self._bar.value, self._seconds_left.value = done, "" if left is None else f"{left:.0f} s left"
-                yield None
+            yield from self.desk.running.follow(lambda p: self.lab.build(recipe, progress=p), progress)
         finally:
-            self._show_training(False)
             self._lock(False)
         self._show(recipe)
 
@@ -277,24 +274,8 @@ class Bench(Panel):
 
     def _open_test(self, recipe: Recipe) -> None:
         evaluation = self.lab.open_test(recipe)
-        self._test.value = test_sentence(evaluation, self.lab.n_test_openings)
+        self.desk.test_line.value = test_sentence(evaluation, self.lab.n_test_openings)
         self._write("test_opened", {"recipe": to_json(recipe), "score": evaluation.value})
-
-    def _record(self, report: Report) -> None:
-        preview = report.preview
-        low, high = preview.evaluation.interval
-        run = {
-            "recipe": to_json(preview.recipe),
-            "score": round(preview.evaluation.value, 4),
-            "low": round(low, 4),
-            "high": round(high, 4),
-            "packed_bytes": preview.size.packed_bytes,
-            "file_bytes": report.file_bytes,
-            "ms": round(report.speed.now.median_ms, 4),
-            "base_ms": round(report.speed.base.median_ms, 4),
-            "verdict": report.speed.verdict,
-        }
-        self._write("run", run)
 
     def _write(self, kind: str, value: object) -> None:
         try:
@@ -310,73 +291,19 @@ class Bench(Panel):
         control.on_change(self.refresh)
         return control
 
-    def _left(self) -> list[ipywidgets.Widget]:
-        self._test = ipywidgets.HTML()
-        self._buttons = (
-            _button("Run", self.run, "trains with these settings") if self.technique.is_slow else None,
-            _button(self.recover.label.capitalize(), self.tune, "trains the weights that are left")
-            if self.recover
-            else None,
-            None if self.technique.is_slow else _button("Reveal the curve", self.reveal, "evaluates the whole range"),
-            _button("Measure again", self.measure, "weighs the file and times it once more"),
-            _button("Open the test set", self.open_test, "once, at the end: choose with validation data"),
-        )
-        self._stop_button = _button("Stop", self.stop, "end the training; the best network so far stays")
-        self._bar = ipywidgets.FloatProgress(0.0, min=0.0, max=1.0, layout=_wide())
-        self._seconds_left = ipywidgets.HTML()
-        label = ipywidgets.HTML("<span class='efflab-label'>Training</span>")
-        self._training = ipywidgets.VBox([label, self._bar, self._seconds_left, self._stop_button])
-        self._training.add_class("efflab-control")
-        self._show_training(False)
-        projector = ipywidgets.Checkbox(False, description="projector", indent=False)
-        projector.observe(lambda change: self.project(change["new"]), "value")
-        return [
-            *self.controls.values(),
-            *(button for button in self._buttons[:2] if button),
-            self._training,
-            *(button for button in self._buttons[2:] if button),
-            self._test,
-            projector,
-        ]
-
-    def _show_training(self, is_on: bool) -> None:
-        self._training.layout.display = "" if is_on else "none"
-        self._bar.value, self._seconds_left.value = 0.0, ""
+    def _buttons(self) -> tuple[list[ipywidgets.Button], list[ipywidgets.Button]]:
+        """Those that train, and the others; a technique that trains has no curve to reveal."""
+        train, look = [], []
+        if self.technique.is_slow:
+            train.append(button("Run", self.run, "trains with these settings"))
+        else:
+            look.append(button("Reveal the curve", self.reveal, "evaluates the whole range"))
+        if self.recover:
+            train.append(button(self.recover.label.capitalize(), self.tune, "trains the weights that are left"))
+        look.append(button("Measure again", self.measure, "weighs the file and times it once more"))
+        look.append(button("Open the test set", self.open_test, "once, at the end: choose with validation data"))
+        return train, look
 
     def _lock(self, is_locked: bool) -> None:
-        for control in self.controls.values():
-            control.lock(is_locked)
-        for button in (*self._buttons, self.stage.layers.button):
-            if button is not None:
-                button.disabled = is_locked
-
-
-def _score_when_there(bench: Bench) -> float | None:
-    """The score in its unit, once the controls are where the prediction is about."""
-    preview = bench.preview
-    if preview is None or not bench._at or len(preview.recipe) != 1:
-        return None
-    values = preview.recipe[0].values
-    is_there = all(values[name] == value for name, value in bench._at.items())
-    return preview.evaluation.value * preview.evaluation.task.per_unit if is_there else None
-
-
-def _shown(technique: AnyTechnique, controls: Sequence[str] | None) -> list[str]:
-    names = list(technique.knobs if controls is None else controls)
-    if unknown := [name for name in names if name not in technique.knobs]:
-        raise ValueError(f"{technique.name} has no knob {unknown[0]!r}; its knobs are: {', '.join(technique.knobs)}")
-    if not any(isinstance(technique.knobs[name], Range) for name in names):
-        raise ValueError(
-            f"a bench needs a control that is a number, for its main picture; {technique.name} shows {names}"
-        )
-    return names
-
-
-def _button(text: str, act: Callable[[], object], tooltip: str = "") -> ipywidgets.Button:
-    button = ipywidgets.Button(description=text, tooltip=tooltip, layout=_wide())
-    button.on_click(lambda _: act())
-    return button
-
-
-def _wide() -> ipywidgets.Layout:
-    return ipywidgets.Layout(width="auto")
+        self.desk.lock(is_locked)
+        self.stage.layers.button.disabled = is_locked

@@ -1,20 +1,18 @@
 """A chapter's questions, its journal and its benches, for the cells of a notebook."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from IPython.display import Code
 
 from efflab import papers, questions
 from efflab.budget import Budget
 from efflab.journal import Journal, JournalError
-from efflab.knobs import Value
 from efflab.lab import Lab
-from efflab.prune import fine_tune
 from efflab.questions import Verdict
 from efflab.recipe import AnyTechnique, Recipe
-from efflab.widgets.asking import Answer, Checked, Gate, QuizView
+from efflab.widgets.asking import Checked, Gate, QuizView
 from efflab.widgets.bench import Bench
 from efflab.widgets.judging import Judging
 from efflab.widgets.live_figure import preload
@@ -49,30 +47,15 @@ class Chapter:
         return QuizView(self.questions.quiz(id), self.journal, chapter=self.chapter)
 
     def bench(
-        self,
-        lab: Lab,
-        technique: AnyTechnique | None = None,
-        *,
-        controls: Sequence[str] | None = None,
-        start: Mapping[str, Value] | None = None,
-        recover: AnyTechnique | None = fine_tune,
-        prediction: str | None = None,
-        at: Mapping[str, Value] | None = None,
-        answer: Callable[[Bench], Answer | None] | None = None,
+        self, lab: Lab, technique: AnyTechnique | None = None, *, prediction: str | None = None, **options: Any
     ) -> Bench:
-        """A bench whose runs go into this chapter's journal; see `Bench`. `prediction` is asked for first."""
-        return Bench(
-            lab,
-            technique,
-            controls=controls,
-            start=start,
-            recover=recover,
-            gate=self.predict(prediction) if prediction else None,
-            at=at,
-            answer=answer,
-            journal=self.journal,
-            chapter=self.chapter,
-        )
+        """A bench whose runs go into this chapter's journal. `prediction` is asked for first; options: as for `Bench`.
+
+        Raises:
+            TypeError: `Bench` has no such option.
+        """
+        gate = self.predict(prediction) if prediction else None
+        return Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options)
 
     def check(self, id: str, function: Callable[..., object]) -> Checked:
         """Run the learner's function on the cases of an exercise."""

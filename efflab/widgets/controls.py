@@ -8,7 +8,24 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets
 
-from efflab.knobs import Choice, Knob, Setting, Value
+from efflab.knobs import Choice, Knob, Range, Setting, Value
+from efflab.recipe import AnyTechnique
+
+
+def knobs_to_show(technique: AnyTechnique, controls: Sequence[str] | None) -> list[str]:
+    """The knobs that a bench shows, in order; all of the technique's for None.
+
+    Raises:
+        ValueError: one is no knob of the technique, or none of them is a number.
+    """
+    names = list(technique.knobs if controls is None else controls)
+    if unknown := [name for name in names if name not in technique.knobs]:
+        raise ValueError(f"{technique.name} has no knob {unknown[0]!r}; its knobs are: {', '.join(technique.knobs)}")
+    if not any(isinstance(technique.knobs[name], Range) for name in names):
+        raise ValueError(
+            f"a bench needs a control that is a number, for its main picture; {technique.name} shows {names}"
+        )
+    return names
 
 
 class Control(ipywidgets.VBox):

@@ -3,21 +3,21 @@
 Only the tab that is open is drawn, and only when the hand is still: what nobody sees costs nothing.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
-from typing import Any
 
 import ipywidgets
 from torch import Tensor
 
 from efflab.figures import changed, histogram, layers, mask, sensitivity
-from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text, score_text
+from efflab.figures.text import interval_text, score_text
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import script
+from efflab.widgets.parts import button
+from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.view import PictureView
 
 N_IMAGES = 12
@@ -30,12 +30,7 @@ class LayersTab(ipywidgets.VBox):
     def __init__(self, lab: Lab, scan: Callable[[], object]) -> None:
         self._lab = lab
         self._layers, self._sensitivity = PictureView(height=300), PictureView(height=340)
-        self.button = ipywidgets.Button(
-            description="Prune each layer alone",
-            tooltip="evaluates the network once a layer and sparsity",
-            layout=_wide(),
-        )
-        self.button.on_click(lambda _: scan())
+        self.button = button("Prune each layer alone", scan, "evaluates the network once a layer and sparsity")
         super().__init__([self._layers, self.button, self._sensitivity])
 
     def show(self, preview: Preview) -> None:
@@ -122,8 +117,6 @@ class CodeTab(ipywidgets.VBox):
 class JournalTab(ipywidgets.VBox):
     """The runs that were measured, newest first."""
 
-    COLUMNS = ("recipe", "score", "packed", "file", "base", "now", "speed")
-
     def __init__(self, journal: Journal, chapter: str) -> None:
         self._journal, self._chapter = journal, chapter
         self._table = ipywidgets.HTML()
@@ -136,9 +129,9 @@ class JournalTab(ipywidgets.VBox):
             JournalError: the journal cannot be read.
         """
         runs = [e.value for e in self._journal.entries(chapter=self._chapter, kind="run") if isinstance(e.value, dict)]
-        head = "".join(f"<th scope='col'>{name}</th>" for name in self.COLUMNS)
+        head = "".join(f"<th scope='col'>{name}</th>" for name in COLUMNS)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in _run_texts(run)) + "</tr>" for run in runs[:-31:-1]
+            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in run_texts(run)) + "</tr>" for run in runs[:-31:-1]
         )
         self._table.value = (
             f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -165,23 +158,8 @@ def _class_table(lab: Lab, preview: Preview) -> str:
     )
 
 
-def _run_texts(run: Mapping[str, Any]) -> list[str]:
-    """The columns of a run that the bench wrote down."""
-    steps = [
-        f"{one['technique']}({', '.join(f'{name}={value}' for name, value in one['settings'].items())})"
-        for one in json.loads(run["recipe"])
-    ]
-    score = f"{percent_text(run['score'])} ({interval_text(run['low'], run['high'])})"
-    sizes = [bytes_text(run["packed_bytes"]), bytes_text(run["file_bytes"])]
-    return [", then ".join(steps), score, *sizes, ms_text(run["base_ms"]), ms_text(run["ms"]), run["verdict"]]
-
-
 Tab = LayersTab | WeightsTab | ImagesTab | CodeTab | JournalTab
 
 
 def _weights(lab: Lab, preview: Preview) -> dict[str, Tensor]:
     return prunable_weights(lab.build(preview.recipe))
-
-
-def _wide() -> ipywidgets.Layout:
-    return ipywidgets.Layout(width="auto")

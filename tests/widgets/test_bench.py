@@ -98,7 +98,7 @@ def test_training_shows_a_curve_and_ends_with_the_tuned_recipe(bench):
     assert [one.technique for one in bench.recipe] == [prune_weights, fine_tune]
     assert bench.preview.evaluation.value > before
     assert bench.stage.training.shown is not None
-    assert bench._training.layout.display == "none"
+    assert bench.desk.running.layout.display == "none"
 
 
 def test_stop_ends_the_training_and_what_is_shown_says_so(lab, journal):
@@ -160,7 +160,7 @@ def test_the_test_set_is_opened_by_its_own_method_only_and_counted(bench, lab, j
     worker().wait(SECONDS)
     assert lab.n_test_openings == before + 1
     assert journal.entries(kind="test_opened")
-    assert "Test accuracy" in bench._test.value
+    assert "Test accuracy" in bench.desk.test_line.value
 
 
 def test_an_error_of_the_worker_is_seen_in_the_error_line_and_the_next_setting_works(lab, journal):
@@ -227,7 +227,7 @@ def test_controls_are_locked_until_the_prediction_is_made_and_it_is_marked_in_th
     bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, at={"sparsity": 0.8}, journal=journal)
     worker().wait(SECONDS)
     assert bench.controls["sparsity"].children[1].disabled
-    assert all(button.disabled for button in bench._buttons if button)
+    assert all(button.disabled for button in bench.desk.buttons if button)
     assert bench.preview is None  # or the answer would stand below the question
     assert "Predict first" in bench.stage.tiles.value
     gate.lock_in(71.0)

@@ -1,0 +1,56 @@
+"""A training at work: how far it is, the time left, and Stop."""
+
+from collections.abc import Callable
+
+import ipywidgets
+
+from efflab.measure.clock import Pace
+from efflab.training import Progress
+from efflab.widgets.parts import button, wide
+from efflab.widgets.turns import in_turns
+from efflab.widgets.worker import Turns
+
+
+class Running(ipywidgets.VBox):
+    """The bar of one training at a time; takes no room while there is none. label: what runs."""
+
+    def __init__(self, label: str) -> None:
+        self._progress: Progress | None = None
+        self._bar = ipywidgets.FloatProgress(0.0, min=0.0, max=1.0, layout=wide())
+        self._seconds_left = ipywidgets.HTML()
+        stop = button("Stop", self.stop, "end the training; the best network so far stays")
+        head = ipywidgets.HTML(f"<span class='efflab-label'>{label}</span>")
+        super().__init__([head, self._bar, self._seconds_left, stop])
+        self.add_class("efflab-control")
+        self._show(False)
+
+    def stop(self) -> None:
+        """End the training after its batch; the best network so far stays."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def start(self) -> Progress:
+        """The progress of a new training, which Stop reaches from now on; an earlier one is stopped."""
+        self.stop()
+        self._progress = Progress()
+        return self._progress
+
+    def follow(self, work: Callable[[Progress], object], progress: Progress) -> Turns:
+        """Run `work(progress)` in turns for the worker, and show how far it is.
+
+        Raises:
+            Exception: whatever the work raised.
+        """
+        pace = Pace()
+        self._show(True)
+        try:
+            for done in in_turns(work, progress):
+                left = pace.seconds_left(done)
+                self._bar.value, self._seconds_left.value = done, "" if left is None else f"{left:.0f} s left"
+                yield None
+        finally:
+            self._show(False)
+
+    def _show(self, is_on: bool) -> None:
+        self.layout.display = "" if is_on else "none"
+        self._bar.value, self._seconds_left.value = 0.0, ""
