@@ -72,11 +72,11 @@ def score_text(score: float, task: Classification) -> str:
     return f"{fixed(score * task.per_unit, 1)} {task.unit}".rstrip()
 
 
-def difference_text(difference: float, task: Classification) -> str:
+def difference_text(difference: float, task: Classification, digits: int = 1) -> str:
     """A difference of scores in the unit of their task: percent give points, -0.045 -> "-4.5 points"."""
     if task.unit == "%":
-        return signed_points_text(difference)
-    return f"{_signed(difference * task.per_unit, 1)} {task.unit}".rstrip()
+        return signed_points_text(difference, digits)
+    return f"{_signed(difference * task.per_unit, digits)} {task.unit}".rstrip()
 
 
 def fixed(value: float, digits: int) -> str:

@@ -25,13 +25,15 @@ def tradeoff(
     *,
     baseline: Evaluation,
     curve: Sequence["Preview"] = (),
+    is_whole: bool = True,
     predicted: tuple[float, float] | None = None,
     title: str = "",
 ) -> Picture:
     """The score over `knob`, the knob's value taken from the first step of each recipe.
 
     trail: previews in the order of the visits; older ones are fainter, the last one is large and has its interval.
-    curve: the previews of a whole sweep. predicted: value of the knob and score that the learner expects; fractions.
+    curve: the previews of a sweep; `is_whole` unless it still grows.
+    predicted: value of the knob and score that the learner expects; fractions.
 
     Raises:
         ValueError: neither `trail` nor `curve` has such a knob in a first step.
@@ -40,7 +42,7 @@ def tradeoff(
     trail, curve = last_visits(with_knob(trail, knob))[-N_TRAIL:], with_knob(curve, knob)
     points = visits([*trail, *curve], knob)
     visited, swept = points[: len(trail)], points[len(trail) :]
-    traces = base_line(baseline, _ends(shape)) + _curves(swept) + _trail(visited)
+    traces = base_line(baseline, _ends(shape)) + _curves(swept, is_whole) + _trail(visited)
     if predicted:
         traces.append(_prediction(predicted, shape, baseline))
     legend = {"title": {"text": title, "side": "top"}}
@@ -54,7 +56,7 @@ def _ends(shape: Knob) -> list[float | str]:
     return list(shape.options) if isinstance(shape, Choice) else list(knob_axis(shape)["range"])
 
 
-def _curves(swept: Sequence[Visit]) -> list[Json]:
+def _curves(swept: Sequence[Visit], is_whole: bool) -> list[Json]:
     """The swept curve of each series with the band of its intervals."""
     traces: list[Json] = []
     for name, points in _by_series(_in_order(swept)).items():
@@ -62,7 +64,7 @@ def _curves(swept: Sequence[Visit]) -> list[Json]:
         xs, lows, highs = ([getattr(p, end) for p in points] for end in ("x", "low", "high"))
         traces.append(interval_band(xs, lows, highs, points[0].colour))
         line = {"color": points[0].colour}
-        label = "whole curve" if name == VISITED else f"whole curve, {name}"
+        label = ("whole curve" if is_whole else "curve so far") + ("" if name == VISITED else f", {name}")
         traces.append(_scatter(points, "lines", name=label, line=line))
     return traces
 

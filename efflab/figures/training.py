@@ -17,13 +17,12 @@ def training_curve(
     n_epochs: int,
     task: Classification,
     *,
-    start: float | None = None,
-    baseline: float | None = None,
+    before: float | None = None,
 ) -> Picture:
     """The score on validation data after each epoch that is done; the loss is in the table.
 
-    start: the score before the first epoch; baseline: that of the base model, drawn as a line; fractions. The axis
-    ends at `n_epochs`, so that nothing jumps while records arrive.
+    before: the score of the network that was given to the training, a fraction; a line across and no first point, for a
+    training may begin anew. The axis ends at `n_epochs`, so that nothing jumps while records arrive.
 
     Raises:
         ValueError: `n_epochs` is not positive, or a record lies beyond it.
@@ -31,21 +30,20 @@ def training_curve(
     last = records[-1].number if records else 0
     if n_epochs < 1 or last > n_epochs:
         raise ValueError(f"n_epochs must be at least 1 and the last record's number, not {n_epochs} with {last}")
-    scores = [] if start is None else [(0, start)]
-    scores += [(record.number, record.score) for record in records]
-    traces = [] if baseline is None else [_base(baseline, n_epochs, task)]
+    scores = [(record.number, record.score) for record in records]
+    traces = [] if before is None else [_before(before, n_epochs, task)]
     figure = draw([*traces, _line(scores, task)], _layout(n_epochs, task))
-    return Picture(figure, _sentence(records, n_epochs, task, start), _table(records, task, start))
+    return Picture(figure, _sentence(records, n_epochs, task, before), _table(records, task, before))
 
 
-def _base(baseline: float, n_epochs: int, task: Classification) -> Json:
+def _before(before: float, n_epochs: int, task: Classification) -> Json:
     return {
         "type": "scatter",
         "mode": "lines",
         "x": [0, n_epochs],
-        "y": [baseline * task.per_unit] * 2,
+        "y": [before * task.per_unit] * 2,
         "line": {"color": BASE, "dash": "dash"},
-        "name": f"base {score_text(baseline, task)}",
+        "name": f"before {score_text(before, task)}",
         "hoverinfo": "skip",
     }
 
@@ -74,8 +72,8 @@ def _layout(n_epochs: int, task: Classification) -> Json:
     }
 
 
-def _sentence(records: Sequence[Epoch], n_epochs: int, task: Classification, start: float | None) -> str:
-    began = "" if start is None else f" It started at {score_text(start, task)}."
+def _sentence(records: Sequence[Epoch], n_epochs: int, task: Classification, before: float | None) -> str:
+    began = "" if before is None else f" Before the training it was {score_text(before, task)}."
     if not records:
         return f"Training: none of {n_epochs} epochs is done.{began}"
     now = records[-1]
@@ -87,7 +85,9 @@ def _sentence(records: Sequence[Epoch], n_epochs: int, task: Classification, sta
     )
 
 
-def _table(records: Sequence[Epoch], task: Classification, start: float | None) -> pd.DataFrame:
-    rows = [] if start is None else [(0, float("nan"), round(start * task.per_unit, 1))]
+def _table(records: Sequence[Epoch], task: Classification, before: float | None) -> pd.DataFrame:
+    rows: list[tuple[int | str, float, float]] = []
+    if before is not None:
+        rows.append(("before", float("nan"), round(before * task.per_unit, 1)))
     rows += [(one.number, round(one.train_loss, 4), round(one.score * task.per_unit, 1)) for one in records]
     return pd.DataFrame(rows[-MAX_ROWS:], columns=["epoch", "training loss (nats)", f"{task.score_name} ({task.unit})"])

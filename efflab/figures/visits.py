@@ -8,7 +8,7 @@ from efflab.figures.axes import is_fraction
 from efflab.figures.text import percent_text
 from efflab.figures.theme import CONTROL, NOW, TUNED
 from efflab.knobs import Choice, Knob, Setting, Value
-from efflab.measure import Evaluation
+from efflab.measure import Evaluation, Size
 from efflab.recipe import AnyTechnique
 
 if TYPE_CHECKING:  # a lab brings the runtime; a picture only needs its results
@@ -86,9 +86,9 @@ def judged(evaluation: Evaluation) -> tuple[float, float, float]:
 
 
 def place(preview: "Preview", name: str) -> float | str:
-    """Where a preview lies on the axis of the knob; a setting per layer lies at the mean of its values."""
+    """Where a preview lies on the axis of the knob; a setting per layer lies at its mean over all weights."""
     step = preview.recipe[0]
-    value, knob = _single(step.values[name]), step.technique.knobs[name]
+    value, knob = _single(step.values[name], preview.base_size), step.technique.knobs[name]
     if isinstance(value, str):
         return value
     return round(value * 100, 6) if is_fraction(knob) else value
@@ -98,19 +98,23 @@ def setting_text(preview: "Preview", name: str) -> str:
     """The setting in words: "80 % sparsity", "3 epochs", "scope global", "50 % sparsity on average"."""
     step = preview.recipe[0]
     setting, label = step.values[name], name.replace("_", " ")
-    value = _single(setting)
+    value = _single(setting, preview.base_size)
     if isinstance(value, str):
         return f"{label} {value}"
     text = percent_text(value, None) if is_fraction(step.technique.knobs[name]) else f"{value:g}"
-    average = "" if isinstance(setting, float | int | str) else " on average over the layers"
+    average = "" if isinstance(setting, float | int | str) else " on average over the weights"
     return f"{text} {label}{average}"
 
 
-def _single(setting: Setting) -> float | str:
+def _single(setting: Setting, size: Size) -> float | str:
+    """One value for a setting: a large layer counts as its weights do; one without a value is left alone, at 0."""
     if isinstance(setting, float | int | str):
         return setting
-    values = [value for value in setting.values() if not isinstance(value, str)]
-    return sum(values) / len(values) if values else "per layer"
+    n = {tensor.name.removesuffix(".weight"): tensor.n for tensor in size.weights}
+    values = {layer: value for layer, value in setting.items() if not isinstance(value, str)}
+    if len(values) < len(setting) or not n:
+        return "per layer"
+    return sum(value * n.get(layer, 0) for layer, value in values.items()) / sum(n.values())
 
 
 def _series(preview: "Preview", name: str, usual: Mapping[AnyTechnique, Mapping[str, Value]]) -> str:
@@ -120,6 +124,7 @@ def _series(preview: "Preview", name: str, usual: Mapping[AnyTechnique, Mapping[
     """
     step = preview.recipe[0]
     words = [step.technique.label] if len(usual) > 1 else []
+    words += ["one for each layer"] if isinstance(step.values[name], Mapping) else []
     words += [
         str(value)
         for key, value in step.settings

@@ -13,14 +13,15 @@ from typing import Annotated
 from torch import nn
 
 from efflab.data import Data
-from efflab.knobs import Choice, technique
+from efflab.knobs import Choice, Range, technique
 from efflab.models import reset_weights
 from efflab.prune.masks import Sparsity, masks_for
 from efflab.prune.scores import score
-from efflab.prune.tuning import Epochs, LearningRate, fine_tune
+from efflab.prune.tuning import LearningRate, fine_tune
 from efflab.prune.weights import prunable_weights, zero_removed
 from efflab.training import Progress, copy_model, train
 
+BothEpochs = Annotated[int, Range(1, 30, 1, "passes over the training data in each of the two trainings")]
 Restart = Annotated[str, Choice(("rewind", "random"), "the weights that the ticket starts from")]
 
 
@@ -31,7 +32,7 @@ def train_ticket(
     data: Data,
     sparsity: Sparsity = 0.8,
     restart: Restart = "rewind",
-    epochs: Epochs = 4,
+    epochs: BothEpochs = 4,
     learning_rate: LearningRate = 0.003,
     seed: int = 0,
     progress: Progress | None = None,

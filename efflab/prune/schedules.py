@@ -20,6 +20,7 @@ from efflab.prune.tuning import Epochs, LearningRate, fine_tune
 from efflab.prune.weights import prunable_weights, prune_weights, zero_removed
 from efflab.training import Progress, copy_model, keep_best, train
 
+RoundEpochs = Annotated[int, Range(1, 30, 1, "passes over the training data in each round")]
 Rounds = Annotated[int, Range(1, 10, 1, "rounds of pruning and training")]
 
 RAMP = 2 / 3
@@ -94,7 +95,7 @@ def prune_iteratively(
     data: Data,
     sparsity: Sparsity = 0.9,
     rounds: Rounds = 3,
-    epochs: Epochs = 2,
+    epochs: RoundEpochs = 2,
     learning_rate: LearningRate = 0.003,
     seed: int = 0,
     progress: Progress | None = None,

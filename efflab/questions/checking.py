@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from efflab.questions.kinds import Case, Check, Value, Verdict
 from efflab.questions.values import agrees, copied, identical, misfit, shown
 
-_WRITE_IT = "replace `raise NotImplementedError` by your own lines and run the cell again."
+_WRITE_IT = "replace `raise NotImplementedError` by your own lines, then run that cell and this one again."
 
 
 @dataclass(frozen=True)

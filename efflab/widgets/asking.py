@@ -4,6 +4,7 @@ Each widget writes what the learner did into the journal and reads it back, so t
 journal that cannot be written says so in the error line; the answer counts all the same.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -58,13 +59,13 @@ class Gate(Panel):
         self._seen = ipywidgets.Textarea(placeholder="What did you see? One sentence is enough.", rows=2)
         self._keep = ipywidgets.Button(description="Write down")
         label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{escape(question.text)}</span>")
-        asked = ipywidgets.VBox([label, self._input])
+        asked = ipywidgets.VBox([label, _with_unit(question, self._input)])
         asked.add_class("efflab-control")
         self._buttons = ipywidgets.HBox([self._lock, self._skip])
         self._question = ipywidgets.VBox([asked, self._buttons, self._feedback])
         self._question.add_class("efflab-question")
         super().__init__([self._question])
-        self._lock.on_click(lambda _: self.lock_in(self._input.value))
+        self._lock.on_click(lambda _: self.lock_in_chosen())
         self._skip.on_click(lambda _: self.skip())
         self._keep.on_click(lambda _: self.write_down(self._seen.value))
         self._remember()
@@ -74,6 +75,13 @@ class Gate(Panel):
         if self.is_open:
             callback()
         self._callbacks.append(callback)
+
+    def lock_in_chosen(self) -> None:
+        """Make the prediction that the input shows; while nothing is chosen, say so."""
+        if self._input.value is None:
+            self.readout.error = "Choose one of the answers first, or skip."
+        else:
+            self.lock_in(self._input.value)
 
     def lock_in(self, answer: Answer) -> None:
         """Make the prediction: a number, or the key of an option."""
@@ -85,10 +93,13 @@ class Gate(Panel):
         self._record("skip", None)
         self._open(None)
 
-    def reveal(self, measured: Answer) -> None:
-        """Put what was measured beside the prediction, with the thought behind the difference; once."""
+    def reveal(self, measured: Answer) -> bool:
+        """Put what was measured beside the prediction, with the thought behind the difference; once.
+
+        Whether it was done now.
+        """
         if not self.is_open or self.measured is not None:
-            return
+            return False
         self.measured = measured
         text = self.question.feedback_for(self.answer, measured)
         self._feedback.value = f"<div class='efflab-verdict' role='status'>{escape(text)}</div>"
@@ -96,6 +107,7 @@ class Gate(Panel):
         seen = ipywidgets.VBox([label, self._seen, self._keep])
         seen.add_class("efflab-control")
         self._question.children = (*self._question.children, seen)
+        return True
 
     def write_down(self, text: str) -> None:
         """Keep the learner's own words on what they saw."""
@@ -184,14 +196,27 @@ class Checked:
 def verdict_html(verdict: Verdict) -> str:
     """The verdict with a word and a colour."""
     word, look = ("Right.", "passed") if verdict.passed else ("Not yet.", "failed")
-    return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {escape(verdict.message)}</div>"
+    message = escape(verdict.message.removeprefix(word).lstrip())
+    return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {_code(message)}</div>"
+
+
+def _code(text: str) -> str:
+    """Code between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+
+
+def _with_unit(question: Prediction, entry: ipywidgets.ValueWidget) -> ipywidgets.Widget:
+    """The input, and beside a number its unit."""
+    if question.number is None or not question.number.unit:
+        return entry
+    return ipywidgets.HBox([entry, ipywidgets.HTML(escape(question.number.unit))])
 
 
 def _input_for(question: Prediction) -> ipywidgets.ValueWidget:
     wide = ipywidgets.Layout(width="auto", max_width="600px")
     if question.number is None:
         options = [(option.text, option.key) for option in question.options]
-        return ipywidgets.RadioButtons(options=options, layout=wide)
+        return ipywidgets.RadioButtons(options=options, value=None, layout=wide)
     number = question.number
     middle = number.low + round((number.high - number.low) / 2 / number.step) * number.step
     return ipywidgets.FloatSlider(

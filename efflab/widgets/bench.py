@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 
+from efflab.figures.text import score_text
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Range, Setting, Value
 from efflab.lab import Lab, Preview, Report
@@ -79,6 +80,7 @@ class Bench(Panel):
             return
         self._lock(True)
         self._pause("Predict first: lock in what you expect, or skip.")
+        self._submit("base", lambda stale: self._tell_base())
         gate.on_open(self.unlock)
 
     @property
@@ -187,6 +189,12 @@ class Bench(Panel):
 
     # What the worker does.
 
+    def _tell_base(self) -> None:
+        if self.gate is not None and not self.gate.is_open:
+            task, value = self.lab.data.task, self.lab.baseline.value
+            base = f"Now the network has {score_text(value, task)} {task.score_name}."
+            self._pause(f"{base} Predict first: lock in what you expect, or skip.")
+
     def _submit(self, what: str, job: Job) -> None:
         self.clear_error()
         worker().submit((id(self), what), job, on_error=self.show_error)
@@ -207,28 +215,32 @@ class Bench(Panel):
                 if stale():
                     return
                 if not is_drawn and now() - started > LIVE_SECONDS:
-                    self._draw(preview, None)
+                    self._draw(preview)
                     is_drawn = True
         self.stage.visit(preview)
-        self._draw(preview, None)
+        self._draw(preview)
         yield STILL_SECONDS
         self.stage.draw_tab()
         report = self.lab.measure(recipe, stale=stale)
         if report is not None and not stale():
-            self._draw(preview, report)
+            self.stage.draw_report(report)
+            self._tell(preview, report)
             self._write("run", run_entry(report))
             self.stage.draw_journal()
 
-    def _draw(self, preview: Preview, report: Report | None) -> None:
-        self.stage.draw(preview, report)
+    def _draw(self, preview: Preview) -> None:
+        self.stage.draw(preview)
+        self._tell(preview, None)
+
+    def _tell(self, preview: Preview, report: Report | None) -> None:
         self.readout.sentence = sentence(preview, report)
         if preview.evaluation.is_complete:
             self._answer_gate()
 
     def _answer_gate(self) -> None:
         measured = self._answer(self)
-        if measured is not None and self.gate is not None:
-            self.gate.reveal(measured)
+        if measured is not None and self.gate is not None and self.gate.reveal(measured):
+            self.readout.sentence += " Your prediction has its answer now, above."
 
     def _train(self, recipe: Recipe) -> None:
         progress = self.desk.running.start()
@@ -236,14 +248,16 @@ class Bench(Panel):
 
     def _train_in_turns(self, recipe: Recipe, progress: Progress) -> Turns:
         records: list[Epoch] = []
-        start = self.lab.preview(recipe[:-1]).evaluation.value
+        before = self.lab.preview(recipe[:-1]).evaluation.value
 
         def record(epoch: Epoch) -> None:
             records.append(epoch)
-            self.stage.draw_training(records, start)
+            self.stage.draw_training(records, before)
 
         progress.on_record = record
         self.lab.forget(recipe)
+        if self.preview is None:
+            self.stage.pause("Training with these settings: the curve grows below.")
         self._lock(True)  # what is shown in the end belongs to the setting that was trained
         try:
             yield from self.desk.running.follow(lambda p: self.lab.build(recipe, progress=p), progress)
@@ -256,10 +270,11 @@ class Bench(Panel):
         others = {name: value for name, value in one.values.items() if name != self.stage.x}
         for preview in self.lab.sweep_previews(one.technique, self.stage.x, None, **others):
             curve.append(preview)
-            self.stage.curve = curve
+            self.stage.curve, self.stage.is_curve_whole = curve, False
             if len(curve) % 3 == 0:
                 self.stage.draw_main()
             yield None
+        self.stage.is_curve_whole = True
         self.stage.draw_main()
 
     def _scan(self) -> Turns:

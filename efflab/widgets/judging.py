@@ -29,11 +29,15 @@ class Judging(Panel):
         self._running = Running("Running the recipe")
         self._progress = self._running.start()
         super().__init__([self._running, self._text])
-        worker().submit((id(self), "judge"), lambda stale: self._judge(), on_error=self.show_error)
+        worker().submit((id(self), "judge"), lambda stale: self._judge(), on_error=self._fail)
 
     def stop(self) -> None:
         """End a training after its batch; the network so far is judged."""
         self._running.stop()
+
+    def _fail(self, error: BaseException) -> None:
+        self._text.value = "<div class='efflab-verdict efflab-failed'><b>Not yet.</b> This recipe did not run:</div>"
+        self.show_error(error)
 
     def _judge(self) -> Turns:
         previews: list[Preview] = []

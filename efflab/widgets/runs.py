@@ -8,7 +8,7 @@ from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.lab import Report
 from efflab.recipe import to_json
 
-COLUMNS = ("recipe", "score", "packed", "file", "base", "now", "speed")
+COLUMNS = ("recipe", "score", "packed", "file", "base takes", "it takes", "speed")
 """The heads of `run_texts`."""
 
 

@@ -42,6 +42,7 @@ class Stage(ipywidgets.VBox):
         self.report: Report | None = None
         self.trail: list[Preview] = []
         self.curve: list[Preview] = []
+        self.is_curve_whole = True
         self.points: list[Point] = []
         self.is_scanned = False
         self.predicted: tuple[float, float] | None = None
@@ -61,11 +62,16 @@ class Stage(ipywidgets.VBox):
         super().__init__([self.tiles, self.main, self.training, self.tabs])
         self.add_class("efflab-main")
 
-    def draw(self, preview: Preview, report: Report | None = None) -> None:
-        """Show a preview in the tiles and the main picture, with what was measured of it."""
-        self.preview, self.report = preview, report
+    def draw(self, preview: Preview) -> None:
+        """Show a preview in the tiles and the main picture; nothing was measured of it yet."""
+        self.preview, self.report = preview, None
         self.draw_main()  # first, for the page takes longest to paint it
-        self.tiles.value = tiles(preview, self.lab.baseline, report)
+        self.tiles.value = tiles(preview, self.lab.baseline, None)
+
+    def draw_report(self, report: Report) -> None:
+        """Add what was measured of the preview that is shown to the tiles; the main picture stays as it is."""
+        self.report = report
+        self.tiles.value = tiles(report.preview, self.lab.baseline, report)
 
     def pause(self, text: str) -> None:
         """Show no numbers but this sentence, until the next preview comes."""
@@ -81,8 +87,15 @@ class Stage(ipywidgets.VBox):
         if self.preview is None or not self.preview.recipe:  # the base alone has no place along the knob
             return
         trail = self.trail if self.trail and self.trail[-1] is self.preview else [*self.trail, self.preview]
-        baseline = self.lab.baseline
-        self.main.show_picture(tradeoff(trail, self.x, baseline=baseline, curve=self.curve, predicted=self.predicted))
+        picture = tradeoff(
+            trail,
+            self.x,
+            baseline=self.lab.baseline,
+            curve=self.curve,
+            is_whole=self.is_curve_whole,
+            predicted=self.predicted,
+        )
+        self.main.show_picture(picture)
 
     def draw_tab(self) -> None:
         """Draw the tab that is open; the others wait until they are opened."""
@@ -100,9 +113,9 @@ class Stage(ipywidgets.VBox):
         self.points, self.is_scanned = points, is_scanned
         self.layers.show_points(points)
 
-    def draw_training(self, records: list[Epoch], start: float) -> None:
-        """Draw the training as far as it has come; `start` is the score before it, a fraction."""
-        self.training.show_picture(training_curve(records, records[-1].n_epochs, self.lab.data.task, start=start))
+    def draw_training(self, records: list[Epoch], before: float) -> None:
+        """Draw the training as far as it has come; `before` is the score before it, a fraction."""
+        self.training.show_picture(training_curve(records, records[-1].n_epochs, self.lab.data.task, before=before))
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines, or back."""

@@ -15,7 +15,7 @@ from efflab.journal import Journal
 from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
-from efflab.recipe import script
+from efflab.recipe import Recipe, script
 from efflab.widgets.parts import button
 from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.view import PictureView
@@ -109,7 +109,8 @@ class CodeTab(ipywidgets.VBox):
         stopped = "<p>The training was stopped early; this text trains to the end.</p>" if preview.is_partial else ""
         self._code.value = (
             "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code>, it gives the same "
-            f"weights, bit for bit.</p>{stopped}<pre>{escape(self.text)}</pre><p>What it calls:</p>"
+            f"weights, bit for bit.</p>{stopped}<pre>{escape(self.text)}</pre><p>As a recipe, for a cell:</p>"
+            f"<pre>{escape(_pasted(preview.recipe))}</pre><p>What it calls:</p>"
             + "".join(f"<pre>{escape(source)}</pre>" for source in sources)
         )
 
@@ -138,6 +139,15 @@ class JournalTab(ipywidgets.VBox):
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
+
+
+def _pasted(recipe: Recipe) -> str:
+    """The recipe as one line of Python."""
+    steps = [
+        f"step({one.technique.name}{''.join(f', {name}={value!r}' for name, value in one.values.items())})"
+        for one in recipe
+    ]
+    return f"recipe = ({', '.join(steps)},)"
 
 
 def _class_table(lab: Lab, preview: Preview) -> str:

@@ -80,7 +80,7 @@ def _size(preview: Preview, report: Report | None) -> str:
         _arrow(bytes_text(before), bytes_text(now)),
         packed,
         f"file {_arrow(bytes_text(report.base_file_bytes), bytes_text(report.file_bytes))} {weighed}",
-        f"zipped {_arrow(bytes_text(report.base_compressed_bytes), bytes_text(report.compressed_bytes))}",
+        f"zipped {_arrow(bytes_text(report.base_compressed_bytes), bytes_text(report.compressed_bytes))} {weighed}",
     )
 
 
@@ -90,10 +90,13 @@ def _speed(speed: Speed | None) -> str:
     how = (
         f"ONNX Runtime, batch {speed.batch}, {speed.threads} thread{'s' if speed.threads > 1 else ''}; {speed.machine}"
     )
+    low, high = (percent_text(end, 0) for end in (speed.ratio_low, speed.ratio_high))
     lines = [
         f"{escape(speed.verdict)} {badge('measured', how)}",
+        f"takes {percent_text(speed.ratio, 0)} of the time; 95 % interval {low} to {high}",
+        f"counts as a difference when the whole interval is further from 100 % than the noise floor, "
+        f"{percent_text(speed.noise_floor)}: two sessions of the same file",
         f"the middle half of the runs: {ms_text(speed.now.q1_ms)} to {ms_text(speed.now.q3_ms)}",
-        f"noise floor: two runs of the same file differ by up to {percent_text(speed.noise_floor)}",
     ]
     if speed.busy:
         lines.append("other programs were running: these times are rough")
@@ -102,7 +105,7 @@ def _speed(speed: Speed | None) -> str:
 
 def _score(preview: Preview, baseline: Evaluation) -> str:
     evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
-    change = f"{difference_text(difference.value, task)}, interval {_difference_interval(preview, task)}"
+    change = f"{_change(baseline, evaluation, difference.value)}, interval {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
     note = "; training stopped early" if preview.is_partial else ""
     return _tile(
@@ -111,6 +114,14 @@ def _score(preview: Preview, baseline: Evaluation) -> str:
         f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
         f"{count} validation images; interval of the score {_interval(evaluation)}{note}",
     )
+
+
+def _change(before: Evaluation, now: Evaluation, difference: float) -> str:
+    """The difference, with a second decimal where the rounded scores would seem to give another one."""
+    task = before.task
+    shown = [round(evaluation.value * task.per_unit, 1) for evaluation in (before, now)]
+    is_plain = not now.is_complete or round(shown[1] - shown[0], 1) == round(difference * task.per_unit, 1)
+    return difference_text(difference, task, 1 if is_plain else 2)
 
 
 def _interval(evaluation: Evaluation) -> str:

@@ -89,7 +89,7 @@ chapter.bench(
 # **What did you see?** Two things to look for:
 #
 # - Where does the accuracy begin to fall?
-# - Which of the three tiles did *not* move? Chapters 02 and 03 say why.
+# - Which of the three tiles did *not* move? Chapter 03 says why.
 
 # %% [markdown]
 # ## 4. Where a number comes from

@@ -50,7 +50,7 @@ def visit(baseline: Evaluation) -> Callable[..., Preview]:
 
     def make(sparsity: object, n_right: int, *, tuned: bool = False, n: int = N, **options: str) -> Preview:
         recipe = (step(prune_weights, sparsity=sparsity, **options),)
-        now, whole = _evaluation(n_right, n), _size(("a.weight", 100, 100))
+        now, whole = _evaluation(n_right, n), _size(("a.weight", 100, 100), ("b.weight", 300, 300))
         return Preview(recipe + (step(fine_tune),) * tuned, now, compare(baseline, now), whole, whole)
 
     return make

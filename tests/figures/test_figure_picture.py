@@ -27,7 +27,7 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "small mask": mask("a", weight[:5, :5]),
         "changed": changed(torch.rand(2, 1, 8, 8), label, label, label + 1, ("a", "b"), n_changed_total=2),
         "nothing changed": changed(torch.rand(0, 1, 8, 8), none, none, none, ("a", "b"), n_changed_total=0),
-        "training": training_curve([Epoch(1, 3, 0.5, 0.9)], 3, Classification(), start=0.8, baseline=0.95),
+        "training": training_curve([Epoch(1, 3, 0.5, 0.9)], 3, Classification(), before=0.8),
     }
 
 

@@ -104,10 +104,28 @@ def test_a_choice_is_an_axis_of_names(visit, baseline):
     assert "At scope per layer: 86.0 % accuracy" in picture.sentence
 
 
-def test_a_setting_per_layer_lies_at_its_mean_and_says_so(visit, baseline):
+def test_a_setting_per_layer_lies_at_its_mean_over_the_weights_and_says_so(visit, baseline):
     picture = tradeoff([visit({"a": 0.5, "b": 0.7}, 860)], "sparsity", baseline=baseline)
+    assert trace(picture, "now").x[0] == pytest.approx(65)  # 100 weights in a, 300 in b
+    assert "65 % sparsity on average over the weights" in picture.sentence
+
+
+def test_a_layer_without_a_setting_of_its_own_keeps_all(visit, baseline):
+    picture = tradeoff([visit({"b": 0.8}, 860)], "sparsity", baseline=baseline)
     assert trace(picture, "now").x[0] == pytest.approx(60)
-    assert "60 % sparsity on average over the layers" in picture.sentence
+
+
+def test_settings_per_layer_are_a_series_of_their_own(visit, baseline):
+    trail = [visit(0.5, 900), visit({"a": 0.5, "b": 0.7}, 860), visit(0.6, 850)]
+    own = trace(tradeoff(trail, "sparsity", baseline=baseline), "one for each layer")
+    plain = trace(tradeoff(trail, "sparsity", baseline=baseline), "visited")
+    assert own.marker.symbol != plain.marker.symbol
+
+
+def test_a_curve_that_still_grows_says_so(visit, baseline):
+    curve = [visit(0.1, 940), visit(0.2, 930)]
+    growing = tradeoff([], "sparsity", baseline=baseline, curve=curve, is_whole=False)
+    assert [line.name for line in growing.figure.data if line.name and "curve" in line.name] == ["curve so far"]
 
 
 def test_the_sentence_says_the_score_its_interval_and_the_paired_difference(visit, baseline):

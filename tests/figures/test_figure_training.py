@@ -1,4 +1,4 @@
-"""The training curve grows from its start towards an end that does not move."""
+"""The training curve grows towards an end that does not move."""
 
 import pytest
 
@@ -10,33 +10,28 @@ TASK = Classification()
 RECORDS = [Epoch(1, 4, 0.9, 0.80), Epoch(2, 4, 0.5, 0.91), Epoch(3, 4, 0.3, 0.90)]
 
 
-def test_the_line_begins_at_the_start_and_has_a_point_for_each_epoch():
-    (line,) = training_curve(RECORDS, 4, TASK, start=0.71).figure.data
-    assert list(line.x) == [0, 1, 2, 3]
-    assert list(line.y) == pytest.approx([71, 80, 91, 90])
-
-
-def test_without_a_start_the_line_begins_after_the_first_epoch():
-    (line,) = training_curve(RECORDS, 4, TASK).figure.data
+def test_the_line_has_a_point_for_each_epoch_and_none_before():
+    *_, line = training_curve(RECORDS, 4, TASK, before=0.71).figure.data
     assert list(line.x) == [1, 2, 3]
+    assert list(line.y) == pytest.approx([80, 91, 90])
 
 
 def test_the_axes_do_not_move_while_records_arrive():
-    layouts = [training_curve(RECORDS[:n], 4, TASK, start=0.71).figure.layout for n in range(4)]
+    layouts = [training_curve(RECORDS[:n], 4, TASK, before=0.71).figure.layout for n in range(4)]
     assert {layout.xaxis.range for layout in layouts} == {(-0.12, 4.12)}
     assert len({layout.yaxis.range for layout in layouts}) == 1
 
 
-def test_the_base_is_a_line_across():
-    base, _ = training_curve(RECORDS, 4, TASK, baseline=0.946).figure.data
-    assert (base.name, list(base.x)) == ("base 94.6 %", [0, 4])
-    assert list(base.y) == pytest.approx([94.6, 94.6])
+def test_the_score_before_is_a_line_across_for_the_training_may_begin_anew():
+    before, _ = training_curve(RECORDS, 4, TASK, before=0.946).figure.data
+    assert (before.name, list(before.x)) == ("before 94.6 %", [0, 4])
+    assert list(before.y) == pytest.approx([94.6, 94.6])
 
 
 def test_the_sentence_says_where_it_is_and_what_was_best():
-    assert training_curve(RECORDS, 4, TASK, start=0.71).sentence == (
+    assert training_curve(RECORDS, 4, TASK, before=0.71).sentence == (
         "Epoch 3 of 4: 90.0 % accuracy on validation, training loss 0.300 nats. "
-        "Best so far: 91.0 % after epoch 2. It started at 71.0 %."
+        "Best so far: 91.0 % after epoch 2. Before the training it was 71.0 %."
     )
 
 
@@ -47,13 +42,14 @@ def test_the_best_is_the_lowest_where_lower_is_better():
 
 def test_a_training_that_has_just_begun_says_so():
     assert (
-        training_curve([], 4, TASK, start=0.71).sentence == "Training: none of 4 epochs is done. It started at 71.0 %."
+        training_curve([], 4, TASK, before=0.71).sentence
+        == "Training: none of 4 epochs is done. Before the training it was 71.0 %."
     )
 
 
 def test_the_loss_is_in_the_table():
-    table = training_curve(RECORDS, 4, TASK, start=0.71).table
-    assert list(table["epoch"]) == [0, 1, 2, 3]
+    table = training_curve(RECORDS, 4, TASK, before=0.71).table
+    assert list(table["epoch"]) == ["before", 1, 2, 3]
     assert list(table["training loss (nats)"][1:]) == [0.9, 0.5, 0.3]
     assert list(table["accuracy (%)"]) == [71, 80, 91, 90]
 

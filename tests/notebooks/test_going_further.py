@@ -78,6 +78,6 @@ def test_each_section_needs_nothing_of_the_others(path: Path) -> None:
 def test_the_head_says_the_minutes_of_the_chapter_and_of_the_rest(path: Path) -> None:
     head = nbformat.read(path, as_version=4).cells[0].source
     promised = re.search(r"(\d+) minutes, and (\d+) more", head)
-    assert promised, "the head does not say '45 minutes, and 25 more'"
-    assert 20 <= int(promised[1]) <= 45
+    assert promised, "the head does not say '50 minutes, and 35 more'"
+    assert 20 <= int(promised[1]) <= 50
     assert int(promised[2]) == sum(minutes(heading) for heading, _ in divided(path)[1])

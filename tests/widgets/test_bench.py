@@ -58,7 +58,7 @@ def test_the_speed_is_measured_and_the_run_is_written_down(bench, journal):
 
 
 def test_a_tile_that_is_not_measured_yet_says_so_and_keeps_no_old_number(bench):
-    bench.stage.draw(bench.preview, None)
+    bench.stage.draw(bench.preview)
     assert "not measured yet" in bench.stage.tiles.value
     assert " ms" not in bench.stage.tiles.value
 
