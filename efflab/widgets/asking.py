@@ -209,7 +209,8 @@ def _with_unit(question: Prediction, entry: ipywidgets.ValueWidget) -> ipywidget
     """The input, and beside a number its unit."""
     if question.number is None or not question.number.unit:
         return entry
-    return ipywidgets.HBox([entry, ipywidgets.HTML(escape(question.number.unit))])
+    unit = ipywidgets.HTML(escape(question.number.unit))
+    return ipywidgets.HBox([entry, unit], layout=ipywidgets.Layout(align_items="center"))
 
 
 def _input_for(question: Prediction) -> ipywidgets.ValueWidget:
@@ -225,5 +226,5 @@ def _input_for(question: Prediction) -> ipywidgets.ValueWidget:
         max=number.high,
         step=number.step,
         readout_format=number_format(number.step),
-        layout=wide,
+        layout=ipywidgets.Layout(width="auto", flex="0 1 600px"),
     )

@@ -94,8 +94,8 @@ def _speed(speed: Speed | None) -> str:
     lines = [
         f"{escape(speed.verdict)} {badge('measured', how)}",
         f"takes {percent_text(speed.ratio, 0)} of the time; 95 % interval {low} to {high}",
-        f"counts as a difference when the whole interval is further from 100 % than the noise floor, "
-        f"{percent_text(speed.noise_floor)}: two sessions of the same file",
+        f"noise floor {percent_text(speed.noise_floor)}: so much do two sessions of the same file differ; only an "
+        "interval wholly beyond it counts",
         f"the middle half of the runs: {ms_text(speed.now.q1_ms)} to {ms_text(speed.now.q3_ms)}",
     ]
     if speed.busy:
