@@ -9,6 +9,7 @@ Where we simplify: 32-bit values, no entropy code. At work: the encoding that yo
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 VALUE_BYTES = 4
@@ -88,7 +89,8 @@ def csr_bytes(rows: int, columns: int, n_nonzero: int) -> int:
 
 
 def _size_of(name: str, tensor: Tensor) -> TensorSize:
-    n, n_nonzero = tensor.numel(), int(tensor.bool().count_nonzero())  # of truth values: several times as fast
+    numbers = tensor if tensor.layout == torch.strided else tensor.values()  # those that a sparse tensor stores
+    n, n_nonzero = tensor.numel(), int(numbers.bool().count_nonzero())  # of truth values: several times as fast
     dense = n * tensor.element_size()
     options = {"dense": dense}
     if tensor.ndim > 1:

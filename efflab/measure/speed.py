@@ -13,14 +13,13 @@ its own, over days.
 """
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from efflab.measure.speed_process import Process, SpeedError
+from efflab.measure.speed_process import SESSION, SpeedError, Standby
 from efflab.runtime.export import Artefact
 from efflab.runtime.session import check_runtime
 
@@ -28,8 +27,6 @@ MIN_FLOOR = 0.02
 """The noise floor is never taken as less: sessions of one file differ by up to 1 % by where their weights lie."""
 BUSY = 0.1
 """The machine counts as busy when the stopwatch waited for a processor for more than this share of the time."""
-PATIENCE_S = 30.0
-"""A stopwatch process that gives no answer for this long is taken to hang."""
 
 __all__ = ["Speed", "SpeedError", "Stopwatch", "Timing", "median_interval", "summarise"]
 
@@ -89,7 +86,7 @@ class Speed:
         return self.batch / self.now.median_ms * 1000
 
 
-class Stopwatch:
+class Stopwatch(Standby):
     """Times networks in a subprocess that starts at the first use and stays up until `close`, or the end of Python.
 
     Any thread may use it; one comparison runs at a time. `patience_s` is how long a subprocess may give no
@@ -100,26 +97,7 @@ class Stopwatch:
             speed = stopwatch.compare(base, now, shape=(1, 28, 28))
     """
 
-    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
-        self._patience_s = patience_s
-        self._process: Process | None = None
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> "Stopwatch":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    @property
-    def pid(self) -> int | None:
-        """The number of the subprocess, or None when none is running."""
-        return self._process.pid if self._process is not None and self._process.is_alive else None
-
-    def close(self) -> None:
-        """End the subprocess; a comparison that is running in another thread returns None. A later one starts anew."""
-        if self._process is not None:
-            self._process.end()
+    runtime = SESSION
 
     def compare(
         self,
@@ -152,29 +130,14 @@ class Stopwatch:
 
         Reference: Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013.
         """
-        _check_numbers(batch, threads, seconds)
+        check_counts(batch=batch, threads=threads)
+        check_seconds(seconds)
         for artefact in (base, now):
             check_runtime(artefact)
         request: dict[str, Any] = {"base": str(base.path), "now": str(now.path), "shape": shape}
         request |= {"batch": batch, "threads": threads, "seconds": seconds}
-        with self._lock:
-            process = self._running()
-            try:
-                answer = process.ask(request, self._patience_s, stale or _wanted)
-            except BaseException:  # even an interrupt: the next one must not get this one's answer
-                process.end()
-                raise
-        if answer is None or "stopped" in answer:
-            return None
-        if "error" in answer:
-            raise SpeedError(f"{base.path.name} and {now.path.name} cannot be timed: {answer['error']}")
-        return summarise(answer, batch=batch, threads=threads, machine=process.machine)
-
-    def _running(self) -> Process:
-        if self._process is None or not self._process.is_alive:
-            self.close()
-            self._process = Process()
-        return self._process
+        answer = self.ask(request, f"{base.path.name} and {now.path.name}", stale)
+        return None if answer is None else summarise(answer, batch=batch, threads=threads, machine=answer["machine"])
 
 
 def summarise(answer: dict[str, Any], *, batch: int, threads: int, machine: str) -> Speed:
@@ -223,13 +186,14 @@ def _timing(seconds: np.ndarray[Any, Any]) -> Timing:
     return Timing(float(median), float(q1), float(q3), len(seconds))
 
 
-def _check_numbers(batch: int, threads: int, seconds: float) -> None:
-    for name, value in (("batch", batch), ("threads", threads)):
+def check_counts(**counts: int) -> None:
+    """Raise ValueError, with its name, for a count that is no whole number from 1 up."""
+    for name, value in counts.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise ValueError unless `seconds` is a time in which something can be measured."""
     if not 0 < seconds < math.inf:
         raise ValueError(f"seconds must be more than 0, not {seconds!r}")
-
-
-def _wanted() -> bool:
-    return False

@@ -1,4 +1,4 @@
-"""The other end of the stopwatch: starts the subprocess, talks to it, and notices when it hangs or dies.
+"""The other end of the stopwatch: starts the subprocess, talks to it, notices when it hangs or dies, and replaces it.
 
 Reference: Python documentation, `subprocess`. A thread reads the answers, because not every system can wait
 for a pipe with a time limit.
@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar, Self
 
 from efflab.measure.clock import now
 
@@ -26,8 +26,13 @@ LOOK_S = 0.02
 """How often a waiting call looks whether it is still wanted and still in time."""
 STOP_S = 0.05
 """How long the subprocess may take to stop between two blocks before it is killed instead."""
+PATIENCE_S = 30.0
+"""A stopwatch process that gives no answer for this long is taken to hang."""
 PROGRAM = Path(__file__).with_name("stopwatch.py")
 SESSION = Path(__file__).parents[1] / "runtime" / "session.py"
+"""What the program times when it is given this file: ONNX files, in ONNX Runtime."""
+KERNELS = SESSION.with_name("kernels.py")
+"""And with this one: matrix products, in torch."""
 
 Message = dict[str, Any]
 Lines = queue.SimpleQueue[str | None]
@@ -37,12 +42,68 @@ class SpeedError(RuntimeError):
     """The speed could not be measured; the message says why. The next measurement works again if its cause is gone."""
 
 
+class Standby:
+    """A stopwatch process that starts at the first use, is replaced when it died, and stays up until `close`.
+
+    Any thread may ask; one question runs at a time. `patience_s` is how long the process may give no answer
+    before it is taken to hang. A subclass says what is timed, `runtime`.
+    """
+
+    runtime: ClassVar[Path]
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._process: Process | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the subprocess, or None when none is running."""
+        return self._process.pid if self._process is not None and self._process.is_alive else None
+
+    def close(self) -> None:
+        """End the subprocess; a comparison that is running in another thread returns None. A later one starts anew."""
+        if self._process is not None:
+            self._process.end()
+
+    def ask(self, request: Message, what: str, stale: Callable[[], bool] | None) -> Message | None:
+        """The answer of the program, with its `machine`, or None if it is not wanted any more or `close` was called.
+
+        Raises:
+            SpeedError: the process died or hung, has not got what it needs, or could not time `what`.
+        """
+        with self._lock:
+            process = self._running()
+            try:
+                answer = process.ask(request, self._patience_s, stale or _wanted)
+            except BaseException:  # even an interrupt: the next one must not get this one's answer
+                process.end()
+                raise
+        if answer is None or "stopped" in answer:
+            return None
+        if "error" in answer:
+            raise SpeedError(f"{what} cannot be timed: {answer['error']}")
+        return answer | {"machine": process.machine}
+
+    def _running(self) -> "Process":
+        if self._process is None or not self._process.is_alive:
+            self.close()
+            self._process = Process(self.runtime)
+        return self._process
+
+
 class Process:
     """One running stopwatch. `end()` kills it, once; so does forgetting it, and leaving Python."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Path) -> None:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process; `_end` closes it)
-        popen = start(errors)
+        popen = start(runtime, errors)
         lines: Lines = queue.SimpleQueue()
         reader = threading.Thread(target=_read, args=(popen.stdout, lines), name="stopwatch", daemon=True)
         reader.start()
@@ -65,7 +126,7 @@ class Process:
         """The answer to `request`, or None if it is not wanted any more or `end` was called.
 
         Raises:
-            SpeedError: the subprocess died, gave no answer within `patience_s` seconds, or has no ONNX Runtime.
+            SpeedError: the subprocess died, gave no answer within `patience_s` seconds, or misses a library.
         """
         if not self.machine:
             hello = self._receive(patience_s, is_stale)
@@ -125,10 +186,10 @@ class Process:
         return f"the stopwatch process died with exit code {code}{words}; the next measurement starts a new one"
 
 
-def start(errors: IO[bytes]) -> "subprocess.Popen[str]":
-    """Start the program of the subprocess; what it writes about errors goes to the file `errors`."""
+def start(runtime: Path, errors: IO[bytes]) -> "subprocess.Popen[str]":
+    """Start the program with the file that makes what is timed; what it writes about errors goes to `errors`."""
     # -P: the program's own folder holds modules of ours, which must not hide the standard library's.
-    command = [sys.executable, "-P", str(PROGRAM), str(SESSION)]
+    command = [sys.executable, "-P", str(PROGRAM), str(runtime)]
     # ONNX Runtime reports its use over the network unless this is set before it is loaded.
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
     try:
@@ -162,3 +223,7 @@ def _end(popen: "subprocess.Popen[str]", reader: threading.Thread, errors: IO[by
         with contextlib.suppress(OSError):  # what was not sent cannot be sent any more
             if pipe is not None:
                 pipe.close()
+
+
+def _wanted() -> bool:
+    return False

@@ -1,20 +1,24 @@
-"""The stopwatch: the program of the subprocess that times networks. It is run as a file, never imported by efflab.
+"""The stopwatch: the program of the subprocess that times networks and kernels. It is run as a file.
 
 Why a process of its own: threads of one Python process share the interpreter's lock, and a busy thread beside
 it turned a forward pass of 2.1 ms into 117 ms. Why a program of its own: without torch it starts in a quarter
 of a second.
 
-How a comparison runs: three sessions are opened, the base twice and the candidate once. Each round times one
-block of each, in an order that changes from round to round, so that what the machine does meanwhile hits all
-three alike. A block is a few runs one after the other, long enough for the timer, after one run that nobody
-times; its value is the median run.
+What is timed is said by one file of `efflab.runtime`, the program's argument: `session.py` opens ONNX files, and
+`kernels.py` makes matrices for torch to multiply. Such a file has `version()`, which says whose code runs, and
+`runs(request)`, which makes three things that can be run: the base, the base once more, and the candidate.
+
+How a comparison runs: each round times one block of each of the three, in an order that changes from round to
+round, so that what the machine does meanwhile hits all alike. A block is a few runs one after the other, long
+enough for the timer, after one run that nobody times; its value is the median run.
 
 Lines of JSON come in and go out, and no port is opened. When the input ends the process ends, so that it
 cannot outlive the notebook, not even one that was killed.
 
 Reference: Mytkowicz et al., Producing wrong data without doing anything obviously wrong!, ASPLOS 2009.
 
-Where we simplify: random images between 0 and 1, all of one batch. At work: onnxruntime_perf_test.
+Where we simplify: random inputs between 0 and 1, all of one batch. At work: onnxruntime_perf_test, and
+`torch.utils.benchmark` for kernels.
 """
 
 import gc
@@ -27,16 +31,14 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, TextIO
-
-import numpy as np
 
 BLOCK_S = 0.0005
 """A block lasts about this long: a thousand times the timer's step, and shorter than a turn of the operating system."""
 WARM_UP_S = 0.02
-"""Each session runs for this long before anything is timed, or WARM_UP_RUNS if that is shorter, but at least twice."""
+"""Each of the three runs this long before anything is timed, or WARM_UP_RUNS if that is shorter, but at least twice."""
 WARM_UP_RUNS = 30
 SLOW_S = 0.01
 """A run longer than this fetches its weights anew anyway, so its block gets no untimed run."""
@@ -51,16 +53,18 @@ class StoppedError(Exception):
     """The one who asked does not want the answer any more."""
 
 
-def compare(request: Request, open_file: Callable[[str, int], Any], check: Callable[[], None]) -> dict[str, Any]:
+def compare(made: Iterable[Run], seconds: float, check: Callable[[], None]) -> dict[str, Any]:
     """Time base, base and candidate in rounds; `check` is called between blocks and may raise StoppedError.
+
+    The three are made one by one as they are taken from `made`, and `check` is called between them too.
 
     The answer holds `rounds`, a list of [base, base again, now] in seconds a run, and how long all rounds
     took in seconds of the clock (`wall_s`) and of the processor (`cpu_s`).
     """
     runs = []
-    for path in (request["base"], request["base"], request["now"]):
+    for run in made:
         check()
-        runs.append(runner(open_file(path, request["threads"]), request["batch"], request["shape"]))
+        runs.append(run)
     slowest = max(warm_up(run, check) for run in runs)
     n_runs = int(BLOCK_S / slowest) | 1  # odd, so that the median is one of the runs
     untimed = 1 if slowest < SLOW_S else 0
@@ -71,21 +75,14 @@ def compare(request: Request, open_file: Callable[[str, int], Any], check: Calla
             check()
             row[i] = block(runs[i], n_runs, untimed)
         rounds.append(row)
-        if len(rounds) >= MIN_ROUNDS and time.perf_counter() - wall >= request["seconds"]:
+        if len(rounds) >= MIN_ROUNDS and time.perf_counter() - wall >= seconds:
             break
     return {"rounds": rounds, "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
 def turns() -> Iterator[tuple[int, ...]]:
-    """The six orders of three sessions, for ever: each goes first, and follows each other one, equally often."""
+    """The six orders of the three, for ever: each goes first, and follows each other one, equally often."""
     return itertools.cycle(itertools.permutations(range(3)))
-
-
-def runner(session: Any, batch: int, shape: list[int]) -> Run:
-    """One forward pass of random images (batch, *shape), float32."""
-    images = np.random.default_rng(0).random((batch, *shape), dtype=np.float32)
-    feed = {session.get_inputs()[0].name: images}
-    return lambda: session.run(None, feed)
 
 
 def warm_up(run: Run, check: Callable[[], None]) -> float:
@@ -133,27 +130,32 @@ class Inbox:
         os._exit(0)  # the input has ended, so nobody is there; the main thread may be inside a long run
 
 
-def answer(request: Request, inbox: Inbox, open_file: Callable[[str, int], Any]) -> dict[str, Any]:
+def answer(request: Request, inbox: Inbox, make: Callable[[Request], Iterable[Run]]) -> dict[str, Any]:
     """What to send back: the timings, or that it was stopped, or why it failed."""
     gc.disable()
     try:
-        return compare(request, open_file, lambda: inbox.check(request["number"]))
+        return compare(make(request), request["seconds"], lambda: inbox.check(request["number"]))
     except StoppedError:
         return {"stopped": True}
-    except Exception as error:  # whatever the runtime says about this file is the answer
+    except Exception as error:  # whatever the runtime says about what it was given is the answer
         return {"error": (str(error).strip() or type(error).__name__).splitlines()[0]}
     finally:
         gc.enable()
 
 
 def load_file(path: str) -> ModuleType:
-    """One file of efflab as a module, without the package around it and so without torch."""
-    spec = importlib.util.spec_from_file_location("session", path)
+    """One file of efflab as a module, without the package around it and so with no more than the file imports."""
+    spec = importlib.util.spec_from_file_location("runtime", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def describe(version: str) -> str:
+    """The machine in one line: processor, cores, and whose code runs there."""
+    return f"{processor()}, {os.cpu_count()} cores, {version}"
 
 
 def processor() -> str:
@@ -167,7 +169,7 @@ def processor() -> str:
 
 
 def main() -> None:
-    """Say hello, then answer one request after the other. argv[1]: efflab/runtime/session.py."""
+    """Say hello, then answer one request after the other. argv[1]: the file that makes what is timed."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not look like an answer
     inbox = Inbox(sys.stdin)
@@ -176,16 +178,16 @@ def main() -> None:
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
-    runtime = load_file(sys.argv[1])
     try:
-        version = runtime.load().__version__
+        runtime = load_file(sys.argv[1])
+        machine = describe(runtime.version())
     except ImportError as error:
         send({"missing": str(error)})
         return
-    send({"machine": f"{processor()}, {os.cpu_count()} cores, ONNX Runtime {version}"})
+    send({"machine": machine})
     while True:
         request = inbox.requests.get()
-        send(answer(request, inbox, runtime.open_file))
+        send(answer(request, inbox, runtime.runs))
 
 
 if __name__ == "__main__":

@@ -111,6 +111,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _example(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
+    if any(tensor.layout != torch.strided for tensor in (*model.parameters(), *model.buffers())):
+        raise ExportError("the model has sparse layers, which torch cannot write to ONNX: export the dense model")
     weights = [parameter for parameter in model.parameters() if parameter.is_floating_point()]
     for weight in weights:
         if weight.dtype != torch.float32:

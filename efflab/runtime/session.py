@@ -15,7 +15,10 @@ execution provider.
 """
 
 import os
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -60,6 +63,28 @@ def load() -> "ModuleType":
         raise ImportError(f"ONNX Runtime cannot be loaded ({error}): `pip install onnxruntime` installs it") from error
     onnxruntime.disable_telemetry_events()  # for the case that somebody loaded it before us
     return cast("ModuleType", onnxruntime)
+
+
+def version() -> str:
+    """Which ONNX Runtime this is.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    return f"ONNX Runtime {load().__version__}"
+
+
+def runs(request: dict[str, Any]) -> Iterator[Callable[[], object]]:
+    """What the stopwatch times: the base, the base again in a session of its own, and the candidate."""
+    for path in (request["base"], request["base"], request["now"]):
+        yield forward_pass(open_file(path, request["threads"]), request["batch"], request["shape"])
+
+
+def forward_pass(session: "onnxruntime.InferenceSession", batch: int, shape: list[int]) -> Callable[[], object]:
+    """One forward pass of random images (batch, *shape), float32."""
+    images = np.random.default_rng(0).random((batch, *shape), dtype=np.float32)
+    feed = {session.get_inputs()[0].name: images}
+    return lambda: session.run(None, feed)
 
 
 def open_file(path: str, threads: int) -> "onnxruntime.InferenceSession":

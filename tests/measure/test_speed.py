@@ -200,6 +200,69 @@ def test_a_block_is_the_median_of_the_runs_after_the_untimed_ones(monkeypatch: p
     assert len(runs) == 5
 
 
+def fake_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that only the runs move: add to its one number."""
+    clock = [0.0]
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: clock[0] / 2)
+    return clock
+
+
+def taking(clock: list[float], seconds: float) -> Callable[[], None]:
+    """A run that moves the clock."""
+
+    def run() -> None:
+        clock[0] += seconds
+
+    return run
+
+
+def test_each_round_holds_base_base_again_and_now_whatever_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = fake_clock(monkeypatch)
+    runs = [taking(clock, seconds) for seconds in (1.0, 2.0, 4.0)]
+
+    answer = stopwatch.compare(runs, 50.0, lambda: None)
+
+    assert answer["rounds"] == [[1.0, 2.0, 4.0]] * 8  # 7 seconds a round, until 50 have passed
+    assert (answer["wall_s"], answer["cpu_s"]) == (56.0, 28.0)
+
+
+def test_runs_are_made_one_by_one_and_whoever_waits_is_asked_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = fake_clock(monkeypatch)
+    made: list[int] = []
+
+    def make() -> Iterator[Callable[[], None]]:
+        for number in range(3):
+            made.append(number)
+            yield taking(clock, 1.0)
+
+    def check() -> None:
+        if len(made) == 2:
+            raise stopwatch.StoppedError
+
+    with pytest.raises(stopwatch.StoppedError):
+        stopwatch.compare(make(), 1.0, check)
+    assert made == [0, 1]
+
+
+def test_short_runs_are_timed_several_at_a_time_after_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slowest takes 0.1 ms: five fill a block of 0.5 ms. Ticks of 1/8192 s keep the sums exact."""
+    clock, counts = fake_clock(monkeypatch), [0, 0, 0]
+
+    def run(i: int) -> None:
+        counts[i] += 1
+        clock[0] += 2.0**-13
+
+    runs = [lambda i=i: run(i) for i in range(3)]
+    warm_up = stopwatch.WARM_UP_RUNS
+
+    answer = stopwatch.compare(runs, 1e-9, lambda: None)
+
+    n_runs = int(stopwatch.BLOCK_S / 2.0**-13) | 1
+    assert answer["rounds"] == [[2.0**-13] * 3] * stopwatch.MIN_ROUNDS
+    assert counts == [warm_up + stopwatch.MIN_ROUNDS * (1 + n_runs)] * 3
+
+
 # The subprocess
 
 
