@@ -20,7 +20,8 @@ LABS = {
 CELL = """
 from efflab import Lab, prune_weights
 from efflab.widgets.worker import worker
-bench = Lab.open("{checkpoint}").bench(prune_weights, controls=("sparsity", "scope"), start={{"sparsity": {sparsity}}})
+lab = Lab.open("{checkpoint}")
+bench = lab.bench(prune_weights, controls=("sparsity",), start={{"sparsity": {sparsity}}}, recover=None)
 bench.reveal()
 worker().wait(120)
 bench
@@ -45,7 +46,7 @@ def main() -> None:
                 page.open(f"{name}.ipynb")
                 page.run_all()
                 page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-                page.page.locator(".efflab-main figure[data-drawn]").nth(1).wait_for()
+                page.page.locator(".efflab-main .widget-tab figure[data-drawn]").first.wait_for()
                 page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
                 page.close()
                 page.check()

@@ -1,16 +1,20 @@
-"""Accuracy, size and speed, measured here; the only room that owns a clock."""
+"""Accuracy, size, work and speed, measured here; the only room that owns a clock."""
 
 from efflab.measure.accuracy import Difference, Evaluation, by_class, changed_images, compare, evaluate
 from efflab.measure.size import Size, TensorSize, compute_size
+from efflab.measure.work import LayerWork, Work, count_work
 
 __all__ = [
     "Difference",
     "Evaluation",
+    "LayerWork",
     "Size",
     "TensorSize",
+    "Work",
     "by_class",
     "changed_images",
     "compare",
     "compute_size",
+    "count_work",
     "evaluate",
 ]

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from efflab.runtime.kernels import LAYOUTS, multiply, to_layout
+from efflab.runtime.kernels import LAYOUTS, has_vector_product, multiply, to_layout
 
 SPARSE_LAYOUTS = LAYOUTS[1:]
 """What a sparse layer may be stored as: "csr" or "bsr"."""
@@ -41,6 +41,7 @@ class SparseLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)  # counted, but no longer trained
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+        has_vector_product()  # tried out here, not in the middle of the first answer
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The outputs, laid out in memory as a dense layer's. inputs: (..., in) -> (..., out)."""
