@@ -105,7 +105,7 @@ def _speed(speed: Speed | None) -> str:
 
 def _score(preview: Preview, baseline: Evaluation) -> str:
     evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
-    change = f"{_change(baseline, evaluation, difference.value)}, interval {_difference_interval(preview, task)}"
+    change = f"{change_text(baseline, evaluation, difference.value)}, interval {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
     note = "; training stopped early" if preview.is_partial else ""
     return _tile(
@@ -116,7 +116,7 @@ def _score(preview: Preview, baseline: Evaluation) -> str:
     )
 
 
-def _change(before: Evaluation, now: Evaluation, difference: float) -> str:
+def change_text(before: Evaluation, now: Evaluation, difference: float) -> str:
     """The difference, with a second decimal where the rounded scores would seem to give another one."""
     task = before.task
     shown = [round(evaluation.value * task.per_unit, 1) for evaluation in (before, now)]

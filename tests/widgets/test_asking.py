@@ -32,6 +32,21 @@ def test_the_button_does_what_the_method_does(gate):
     assert gate.answer == 64.0
 
 
+def test_no_option_is_chosen_beforehand_and_locking_nothing_in_is_refused(journal):
+    gate = Gate(questions.load("03").prediction("faster_at_90"), journal, chapter="03")
+    gate._lock.click()
+    assert (gate.is_open, gate.readout.error) == (False, "Choose one of the answers first, or skip.")
+    gate._input.value = "same"
+    gate._lock.click()
+    assert (gate.answer, gate.readout.error) == ("same", "")
+
+
+def test_a_verdict_says_its_word_once_and_shows_code_as_code():
+    assert verdict_html(Verdict(True, "Right. It is so.", 1, 1)).count("Right.") == 1
+    html = verdict_html(Verdict(False, "replace `raise <Error>` first", 0, 1))
+    assert "<code>raise &lt;Error&gt;</code>" in html
+
+
 def test_skipping_opens_too_and_is_recorded(gate, journal):
     gate._skip.click()
     assert gate.is_open

@@ -8,16 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from efflab import Lab, Range, fine_tune, prune_gradually, prune_weights, script, technique
+from efflab import Lab, Range, fine_tune, prune_gradually, prune_iteratively, prune_weights, script, technique
+from efflab.data import Classification
 from efflab.journal import Journal
-from efflab.measure import by_class
+from efflab.measure import Evaluation, by_class
 from efflab.questions import load
 from efflab.widgets import Bench
 from efflab.widgets.answers import speed_class, steepest_layer
 from efflab.widgets.asking import Gate
+from efflab.widgets.tiles import change_text
 from efflab.widgets.worker import worker
 
 SECONDS = 120
+TASK, N = Classification(), 10_000
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,25 @@ def test_a_tile_that_is_not_measured_yet_says_so_and_keeps_no_old_number(bench):
     bench.stage.draw(bench.preview)
     assert "not measured yet" in bench.stage.tiles.value
     assert " ms" not in bench.stage.tiles.value
+
+
+def test_the_speed_tile_says_by_which_rule_it_judges(bench):
+    speed = bench.report.speed
+    assert f"takes {speed.ratio * 100:.0f} % of the time" in bench.stage.tiles.value
+    assert f"noise floor {speed.noise_floor * 100:.1f} %" in bench.stage.tiles.value
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "text"),
+    [(0.957, 0.944, "-1.3 points"), (0.9564, 0.9446, "-1.18 points"), (0.946, 0.946, "0.0 points")],
+)
+def test_a_difference_never_contradicts_the_rounded_scores_beside_it(before, now, text):
+    answers = torch.zeros(N, dtype=torch.int64)
+
+    def evaluation(score):
+        return Evaluation(answers, (torch.arange(N) < round(N * score)).float(), N, TASK)
+
+    assert change_text(evaluation(before), evaluation(now), now - before) == text
 
 
 def test_the_last_of_many_moves_is_the_one_that_is_shown(bench):
@@ -129,6 +151,17 @@ def test_a_technique_that_trains_shows_no_numbers_until_it_was_run_with_these_se
     assert bench.preview.recipe == (bench.step,)
     with pytest.raises(ValueError, match="prune_gradually trains at every point"):
         bench.reveal()
+
+
+def test_while_a_first_training_runs_the_screen_says_so(lab, journal):
+    bench = Bench(lab, prune_iteratively, start={"sparsity": 0.42, "rounds": 1, "epochs": 1}, journal=journal)
+    worker().wait(SECONDS)
+    assert "press Run" in bench.stage.tiles.value
+    seen = []
+    bench.stage.draw_training = lambda *args: seen.append(bench.stage.tiles.value)
+    bench.run()
+    worker().wait(SECONDS)
+    assert "Training with these settings" in seen[0]
 
 
 def test_controls_wait_while_a_network_trains(bench):

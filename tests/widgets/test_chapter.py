@@ -57,6 +57,8 @@ def test_an_error_in_a_recipe_is_seen(chapter, lab):
     judging = chapter.judge(lab, (step(prune_weights, sparsity={"conv9": 0.5}),), Budget(0.5, 0.5))
     worker().wait(SECONDS)
     assert "sparsity names 'conv9'" in judging.readout.error
+    assert "Not yet." in judging._text.value
+    assert "Working" not in judging._text.value
 
 
 def test_the_source_that_is_shown_is_the_one_that_runs(chapter):
