@@ -109,9 +109,9 @@ class CodeTab(ipywidgets.VBox):
         stopped = "<p>The training was stopped early; this text trains to the end.</p>" if preview.is_partial else ""
         self._code.value = (
             "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code>, it gives the same "
-            f"weights, bit for bit.</p>{stopped}<pre>{escape(self.text)}</pre><p>As a recipe, for a cell:</p>"
-            f"<pre>{escape(_pasted(preview.recipe))}</pre><p>What it calls:</p>"
-            + "".join(f"<pre>{escape(source)}</pre>" for source in sources)
+            f"weights, bit for bit.</p>{stopped}{_code(self.text, 'the calls')}<p>As a recipe, for a cell:</p>"
+            f"{_code(_pasted(preview.recipe), 'the recipe')}<p>What it calls:</p>"
+            + "".join(_code(source, "the source") for source in sources)
         )
 
 
@@ -134,11 +134,21 @@ class JournalTab(ipywidgets.VBox):
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in run_texts(run)) + "</tr>" for run in runs[:-31:-1]
         )
+        table = f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         self._table.value = (
-            f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            _scrolling(table, "runs")
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
+
+
+def _code(text: str, what: str) -> str:
+    return _scrolling(f"<pre>{escape(text)}</pre>", what)
+
+
+def _scrolling(html: str, what: str) -> str:
+    """Something wide that scrolls by itself; the keyboard reaches it, and a screen reader says what it is."""
+    return f"<div class='efflab-wide' tabindex='0' role='region' aria-label='{escape(what)}'>{html}</div>"
 
 
 def _pasted(recipe: Recipe) -> str:
