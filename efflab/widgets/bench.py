@@ -20,8 +20,7 @@ from efflab.training import Epoch, Progress, warm_up
 from efflab.widgets.answers import score_when_there
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.controls import Control, knobs_to_show
-from efflab.widgets.desk import Desk
-from efflab.widgets.parts import button
+from efflab.widgets.desk import Desk, buttons
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
 from efflab.widgets.tiles import sentence, test_sentence
@@ -32,6 +31,8 @@ LIVE_SECONDS = 0.03
 """How long a moving hand waits for the score before the first picture is drawn."""
 STILL_SECONDS = 0.3
 """How long a hand rests before the file is exported and timed, which would only hold up its next move."""
+
+PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
 class Bench(Panel):
@@ -69,7 +70,7 @@ class Bench(Panel):
         self._start: dict[str, Value] = {**self.technique.defaults, **(start or {})}
         names = knobs_to_show(self.technique, controls)
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
-        self.desk = Desk({name: self._control(name) for name in names}, *self._buttons(), self.project)
+        self.desk = Desk({name: self._control(name) for name in names}, *buttons(self), self.project)
         self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, scan=self.scan_layers, redraw=self.redraw_tab)
         box = ipywidgets.HBox([self.desk, self.stage])
         box.add_class("efflab-bench")
@@ -79,7 +80,7 @@ class Bench(Panel):
             self.refresh()
             return
         self._lock(True)
-        self._pause("Predict first: lock in what you expect, or skip.")
+        self._pause(PREDICT_FIRST)
         self._submit("base", lambda stale: self._tell_base())
         gate.on_open(self.unlock)
 
@@ -190,10 +191,11 @@ class Bench(Panel):
     # What the worker does.
 
     def _tell_base(self) -> None:
-        if self.gate is not None and not self.gate.is_open:
-            task, value = self.lab.data.task, self.lab.baseline.value
-            base = f"Now the network has {score_text(value, task)} {task.score_name}."
-            self._pause(f"{base} Predict first: lock in what you expect, or skip.")
+        task, value = self.lab.data.task, self.lab.baseline.value
+        if self.gate is not None and not self.gate.is_open:  # asked last: the hand may have been quicker
+            text = f"Now the network has {score_text(value, task)} {task.score_name}. {PREDICT_FIRST}"
+            self.stage.pause(text)
+            self.readout.sentence = text
 
     def _submit(self, what: str, job: Job) -> None:
         self.clear_error()
@@ -266,25 +268,11 @@ class Bench(Panel):
         self._show(recipe)
 
     def _sweep(self, one: Step) -> Turns:
-        curve: list[Preview] = []
         others = {name: value for name, value in one.values.items() if name != self.stage.x}
-        for preview in self.lab.sweep_previews(one.technique, self.stage.x, None, **others):
-            curve.append(preview)
-            self.stage.curve, self.stage.is_curve_whole = curve, False
-            if len(curve) % 3 == 0:
-                self.stage.draw_main()
-            yield None
-        self.stage.is_curve_whole = True
-        self.stage.draw_main()
+        return self.stage.follow_curve(self.lab.sweep_previews(one.technique, self.stage.x, None, **others))
 
     def _scan(self) -> Turns:
-        points = []
-        for point in self.lab.sensitivity():
-            points.append(point)
-            if len(points) % 4 == 0:
-                self.stage.draw_points(points, is_scanned=False)
-            yield None
-        self.stage.draw_points(points, is_scanned=True)
+        yield from self.stage.follow_scan(self.lab.sensitivity())
         self._answer_gate()
 
     def _open_test(self, recipe: Recipe) -> None:
@@ -305,19 +293,6 @@ class Bench(Panel):
         control = Control(name, self.technique.knobs[name], self._start[name], layers)
         control.on_change(self.refresh)
         return control
-
-    def _buttons(self) -> tuple[list[ipywidgets.Button], list[ipywidgets.Button]]:
-        """Those that train, and the others; a technique that trains has no curve to reveal."""
-        train, look = [], []
-        if self.technique.is_slow:
-            train.append(button("Run", self.run, "trains with these settings"))
-        else:
-            look.append(button("Reveal the curve", self.reveal, "evaluates the whole range"))
-        if self.recover:
-            train.append(button(self.recover.label.capitalize(), self.tune, "trains the weights that are left"))
-        look.append(button("Measure again", self.measure, "weighs the file and times it once more"))
-        look.append(button("Open the test set", self.open_test, "once, at the end: choose with validation data"))
-        return train, look
 
     def _lock(self, is_locked: bool) -> None:
         self.desk.lock(is_locked)

@@ -1,12 +1,17 @@
 """The left-hand side of a bench: the controls, the buttons, the training at work and the test score."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import ipywidgets
 
 from efflab.knobs import Setting
 from efflab.widgets.controls import Control
+from efflab.widgets.parts import button
 from efflab.widgets.running import Running
+
+if TYPE_CHECKING:  # a bench makes its desk
+    from efflab.widgets.bench import Bench
 
 
 class Desk(ipywidgets.VBox):
@@ -52,3 +57,17 @@ class Desk(ipywidgets.VBox):
             control.lock(is_locked)
         for one in self.buttons:
             one.disabled = is_locked
+
+
+def buttons(bench: "Bench") -> tuple[list[ipywidgets.Button], list[ipywidgets.Button]]:
+    """The buttons that train, and the others; a technique that trains has no curve to reveal."""
+    train, look = [], []
+    if bench.technique.is_slow:
+        train.append(button("Run", bench.run, "trains with these settings"))
+    else:
+        look.append(button("Reveal the curve", bench.reveal, "evaluates the whole range"))
+    if bench.recover:
+        train.append(button(bench.recover.label.capitalize(), bench.tune, "trains the weights that are left"))
+    look.append(button("Measure again", bench.measure, "weighs the file and times it once more"))
+    look.append(button("Open the test set", bench.open_test, "once, at the end: choose with validation data"))
+    return train, look

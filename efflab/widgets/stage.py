@@ -3,12 +3,13 @@
 Everything here may be called from the worker thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 
 import ipywidgets
 
 from efflab.figures import tradeoff, training_curve
+from efflab.figures.tradeoff import N_TRAIL
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview, Report
 from efflab.prune import Point
@@ -16,9 +17,7 @@ from efflab.training import Epoch
 from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, LayersTab, WeightsTab
 from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
-
-N_TRAIL = 100
-"""Visited points that are kept on the main picture."""
+from efflab.widgets.worker import Turns
 
 
 class Stage(ipywidgets.VBox):
@@ -108,10 +107,27 @@ class Stage(ipywidgets.VBox):
         if self.preview is not None and self.tabs.children[self.tabs.selected_index or 0] is self.journal:
             self.journal.show(self.preview)
 
-    def draw_points(self, points: list[Point], *, is_scanned: bool) -> None:
-        """Draw the sensitivity scan as far as it has come; `is_scanned` once it is whole."""
-        self.points, self.is_scanned = points, is_scanned
-        self.layers.show_points(points)
+    def follow_curve(self, previews: Iterable[Preview]) -> Turns:
+        """Draw a sweep along the main picture while it grows."""
+        self.curve, self.is_curve_whole = [], False
+        for preview in previews:
+            self.curve.append(preview)
+            if len(self.curve) % 3 == 0:
+                self.draw_main()
+            yield None
+        self.is_curve_whole = True
+        self.draw_main()
+
+    def follow_scan(self, points: Iterable[Point]) -> Turns:
+        """Draw a sensitivity scan while it grows; `is_scanned` once it is whole."""
+        self.points, self.is_scanned = [], False
+        for point in points:
+            self.points.append(point)
+            if len(self.points) % 4 == 0:
+                self.layers.show_points(self.points)
+            yield None
+        self.is_scanned = True
+        self.layers.show_points(self.points)
 
     def draw_training(self, records: list[Epoch], before: float) -> None:
         """Draw the training as far as it has come; `before` is the score before it, a fraction."""

@@ -181,6 +181,7 @@ def test_the_whole_curve_is_drawn_on_demand(bench):
     bench.reveal()
     worker().wait(SECONDS)
     assert len(bench.stage.curve) == 21
+    assert "whole curve" in [trace.name for trace in bench.stage.main.shown.figure.data]
     assert [p.recipe[0].values["sparsity"] for p in bench.stage.curve][::20] == [0.0, 1.0]
 
 
@@ -272,6 +273,29 @@ def test_controls_are_locked_until_the_prediction_is_made_and_it_is_marked_in_th
     bench.set(sparsity=0.8)
     worker().wait(SECONDS)
     assert gate.measured == pytest.approx(bench.preview.evaluation.value * 100)
+
+
+def test_a_hand_that_predicts_while_the_base_is_evaluated_is_not_held_up(lab, journal, monkeypatch):
+    gate = Gate(load("03").prediction("accuracy_at_80"), journal, chapter="03")
+    whole = lab.baseline
+
+    def predicted_meanwhile(_):
+        if not gate.is_open:
+            gate.lock_in(50.0)
+        return whole
+
+    monkeypatch.setattr(Lab, "baseline", property(predicted_meanwhile))
+    bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, at={"sparsity": 0.8}, journal=journal)
+    worker().wait(SECONDS)
+    assert bench.preview is not None
+    assert "Predict first" not in bench.stage.tiles.value
+
+
+def test_before_the_prediction_the_screen_says_what_the_network_can_do(lab, journal):
+    gate = Gate(load("03").prediction("accuracy_at_80"), journal, chapter="03")
+    bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, journal=journal)
+    worker().wait(SECONDS)
+    assert f"Now the network has {lab.baseline.value * 100:.1f} % accuracy. Predict first" in bench.stage.tiles.value
 
 
 def test_a_question_about_speed_is_answered_by_the_measured_speed(bench):
