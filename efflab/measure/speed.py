@@ -15,20 +15,20 @@ its own, over days.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from efflab.measure.speed_process import SESSION, SpeedError, Standby
+from efflab.measure.speed_process import EAGER, SESSION, SpeedError, Standby
 from efflab.runtime.export import Artefact
-from efflab.runtime.session import check_runtime
+from efflab.runtime.session import RUNTIME, check_runtime
 
 MIN_FLOOR = 0.02
 """The noise floor is never taken as less: sessions of one file differ by up to 1 % by where their weights lie."""
 BUSY = 0.1
 """The machine counts as busy when the stopwatch waited for a processor for more than this share of the time."""
 
-__all__ = ["Speed", "SpeedError", "Stopwatch", "Timing", "median_interval", "summarise"]
+__all__ = ["Speed", "SpeedError", "Stopwatch", "Timing", "TorchStopwatch", "median_interval", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class Stopwatch(Standby):
     """
 
     runtime = SESSION
+    runtimes: ClassVar[tuple[str, ...]] = (RUNTIME,)
+    """The runtimes of the artefacts that it takes."""
 
     def compare(
         self,
@@ -116,8 +118,8 @@ class Stopwatch(Standby):
         that takes more than 50 ms.
 
         Args:
-            base: the baseline, in ONNX Runtime.
-            now: the candidate, in ONNX Runtime.
+            base: the baseline.
+            now: the candidate.
             shape: channels, height and width of one image.
             batch: images in a run.
             threads: threads that a run may use.
@@ -126,18 +128,28 @@ class Stopwatch(Standby):
 
         Raises:
             ValueError: a number is out of its range, or an artefact is for another runtime.
-            SpeedError: the subprocess died or hung, ONNX Runtime is missing, or it refused a file.
+            SpeedError: the subprocess died or hung, the runtime is missing, or it refused a file.
 
         Reference: Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013.
         """
         check_counts(batch=batch, threads=threads)
         check_seconds(seconds)
         for artefact in (base, now):
-            check_runtime(artefact)
+            check_runtime(artefact, self.runtimes)
         request: dict[str, Any] = {"base": str(base.path), "now": str(now.path), "shape": shape}
         request |= {"batch": batch, "threads": threads, "seconds": seconds}
         answer = self.ask(request, f"{base.path.name} and {now.path.name}", stale)
         return None if answer is None else summarise(answer, batch=batch, threads=threads, machine=answer["machine"])
+
+
+class TorchStopwatch(Stopwatch):
+    """Times networks in torch itself, besides those in ONNX Runtime; also one against the other.
+
+    Its subprocess loads torch, which takes seconds, once; so it is a stopwatch of its own.
+    """
+
+    runtime = EAGER
+    runtimes = (RUNTIME, "torch")
 
 
 def summarise(answer: dict[str, Any], *, batch: int, threads: int, machine: str) -> Speed:

@@ -33,6 +33,8 @@ SESSION = Path(__file__).parents[1] / "runtime" / "session.py"
 """What the program times when it is given this file: ONNX files, in ONNX Runtime."""
 KERNELS = SESSION.with_name("kernels.py")
 """And with this one: matrix products, in torch."""
+EAGER = SESSION.with_name("eager.py")
+"""And with this one: networks, in torch."""
 
 Message = dict[str, Any]
 Lines = queue.SimpleQueue[str | None]

@@ -80,9 +80,10 @@ def export(model: nn.Module, shape: tuple[int, int, int], folder: Path, name: st
     Reference: the ONNX specification, https://onnx.ai/onnx.
     """
     path = Path(folder) / f"{name}.onnx"
-    images = _example(model, shape)
+    _refuse_sparse(model)
+    images = example(model, shape)
     with evaluating(model), torch.no_grad():
-        _check_forward(model, images)
+        check_forward(model, images)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(model, images, path)
@@ -91,7 +92,7 @@ def export(model: nn.Module, shape: tuple[int, int, int], folder: Path, name: st
             raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
         except Exception as error:  # anybody's model, so anything may be raised
             _discard(path)
-            raise ExportError(f"the model cannot be exported to ONNX: {_reason(error)}") from error
+            raise ExportError(f"the model cannot be exported to ONNX: {reason(error)}") from error
     return Artefact(path, "onnx", "onnxruntime")
 
 
@@ -110,9 +111,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = flag
 
 
-def _example(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
+def _refuse_sparse(model: nn.Module) -> None:
     if any(tensor.layout != torch.strided for tensor in (*model.parameters(), *model.buffers())):
         raise ExportError("the model has sparse layers, which torch cannot write to ONNX: export the dense model")
+
+
+def example(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
+    """Images to try the model with: (2, *shape), zeros, where the model's weights are.
+
+    Raises:
+        ExportError: the weights are not float32.
+    """
     weights = [parameter for parameter in model.parameters() if parameter.is_floating_point()]
     for weight in weights:
         if weight.dtype != torch.float32:
@@ -120,14 +129,18 @@ def _example(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
     return torch.zeros(EXAMPLE_BATCH, *shape, device=weights[0].device if weights else "cpu")
 
 
-def _check_forward(model: nn.Module, images: Tensor) -> None:
-    """Raise ExportError unless the model maps the images to one tensor by a path that no value decides."""
+def check_forward(model: nn.Module, images: Tensor) -> Tensor:
+    """The scores of the model.
+
+    Raises:
+        ExportError: it does not map the images to one tensor, or values decide the path that it takes.
+    """
     with _ValueReads(model) as reads:
         try:
             scores = model(images)
         except Exception as error:  # anybody's model, so anything may be raised
             shape = tuple(images.shape[1:])
-            raise ExportError(f"the model does not take images of shape {shape}: {_reason(error)}") from error
+            raise ExportError(f"the model does not take images of shape {shape}: {reason(error)}") from error
     if not isinstance(scores, Tensor):
         raise ExportError(f"the model returns a {type(scores).__name__}, and export needs one tensor (n, classes)")
     if reads.found:
@@ -135,6 +148,7 @@ def _check_forward(model: nn.Module, images: Tensor) -> None:
             "the model cannot be exported: its forward pass reads a value out of a tensor (an `if`, `int()` or "
             "`.item()`), and the file would keep the one path that the example took; `torch.where` keeps both"
         )
+    return scores
 
 
 class _ValueReads(TorchFunctionMode):
@@ -146,7 +160,8 @@ class _ValueReads(TorchFunctionMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.found = False
-        self._constants = {tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+        tensors = (*model.parameters(), *model.buffers())
+        self._constants = {tensor.data_ptr() for tensor in tensors if tensor.layout == torch.strided}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in READS:
@@ -187,7 +202,7 @@ def _discard(path: Path) -> None:
         path.unlink()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The first line of an error, with its kind when there is no text."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -44,10 +44,11 @@ def session(artefact: "Artefact", *, threads: int = 1) -> "onnxruntime.Inference
     return open_file(str(artefact.path), threads)
 
 
-def check_runtime(artefact: "Artefact") -> None:
-    """Raise ValueError unless the artefact is executed by ONNX Runtime."""
-    if artefact.runtime != RUNTIME:
-        raise ValueError(f"{artefact.path.name} is for the runtime {artefact.runtime!r}; only {RUNTIME!r} is known")
+def check_runtime(artefact: "Artefact", known: tuple[str, ...] = (RUNTIME,)) -> None:
+    """Raise ValueError unless the artefact is executed by one of the known runtimes."""
+    if artefact.runtime not in known:
+        names = " and ".join(map(repr, known))
+        raise ValueError(f"{artefact.path.name} is for the runtime {artefact.runtime!r}; only {names} is known here")
 
 
 def load() -> "ModuleType":

@@ -17,8 +17,8 @@ from torch import nn
 
 from efflab.measure import speed_process, stopwatch
 from efflab.measure.clock import now
-from efflab.measure.speed import MIN_FLOOR, Speed, SpeedError, Stopwatch, median_interval, summarise
-from efflab.runtime import Artefact, export
+from efflab.measure.speed import MIN_FLOOR, Speed, SpeedError, Stopwatch, TorchStopwatch, median_interval, summarise
+from efflab.runtime import Artefact, export, export_eager
 
 SHAPE = (1, 16, 16)
 KILL = signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM
@@ -432,8 +432,27 @@ def test_a_number_out_of_range_is_refused_before_anything_starts(
 
 
 def test_an_artefact_for_another_runtime_is_refused(small: Artefact) -> None:
-    with pytest.raises(ValueError, match=r"model\.bin is for the runtime 'sparse'; only 'onnxruntime' is known"):
+    with pytest.raises(ValueError, match=r"model\.bin is for the runtime 'sparse'; only 'onnxruntime' is known here"):
         Stopwatch().compare(small, Artefact(Path("model.bin"), "csr", "sparse"), shape=SHAPE)
+
+
+def test_torch_itself_is_timed_beside_onnx_runtime(large: Artefact, tmp_path: Path) -> None:
+    eager = export_eager(network(2000), SHAPE, tmp_path)
+
+    with TorchStopwatch() as stopwatch:
+        speed = timed(stopwatch, large, eager)
+
+    assert "torch" in speed.machine
+    assert 0.1 < speed.ratio < 10  # the same arithmetic in both
+
+
+def test_in_torch_a_network_with_a_hundred_times_fewer_weights_is_faster(tmp_path: Path) -> None:
+    wide, narrow = (export_eager(network(n), SHAPE, tmp_path, f"{n}") for n in (8000, 80))
+
+    with TorchStopwatch() as stopwatch:
+        speed = timed(stopwatch, wide, narrow)
+
+    assert speed.ratio < 0.5
 
 
 # Not wanted any more
