@@ -12,9 +12,9 @@ Where we simplify: one input, one output, no path that depends on values. At wor
 such a graph, but has no form for sparse weights.
 """
 
-import importlib
 import inspect
 import json
+import math
 import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ from efflab.runtime.sparse import SparseLinear
 RUNTIME = "torch"
 """The name by which an artefact asks for torch itself."""
 SUFFIX = ".safetensors"
-CALLABLE_FROM = ("torch", "torch.nn.functional", "operator", "math")
+CALLABLE_FROM = {"torch": torch, "torch.nn.functional": nn.functional, "operator": operator, "math": math}
 """The modules whose functions a graph may call; a file cannot name any other."""
 TOLERANCE = 1e-4
 """By how much the answers of the file may differ from the model's, relative to the largest of them."""
@@ -177,9 +177,9 @@ def _node(node: fx.Node) -> dict[str, Any]:
 def _qualified(function: Any) -> str:
     """module.name of a function that may be called: relu -> "torch.nn.functional.relu"."""
     name = getattr(function, "__name__", "")
-    for module in CALLABLE_FROM:
-        if getattr(importlib.import_module(module), name, None) is function:
-            return f"{module}.{name}"
+    for place, module in CALLABLE_FROM.items():
+        if getattr(module, name, None) is function:
+            return f"{place}.{name}"
     raise ExportError(f"the model calls {function!r}, which is no function of {', '.join(CALLABLE_FROM)}")
 
 
@@ -212,10 +212,10 @@ def _graph(nodes: list[dict[str, Any]]) -> fx.Graph:
 
 
 def _function(name: str) -> Callable[..., object]:
-    module, _, function = name.rpartition(".")
-    if module not in CALLABLE_FROM:
+    place, _, function = name.rpartition(".")
+    if place not in CALLABLE_FROM:
         raise ValueError(f"the file calls {name!r}, which is no function of {', '.join(CALLABLE_FROM)}")
-    found: Callable[..., object] = getattr(importlib.import_module(module), function)
+    found: Callable[..., object] = getattr(CALLABLE_FROM[place], function)
     return found
 
 
