@@ -3,11 +3,8 @@
 import gzip
 import hashlib
 import json
-import math
 import os
 import re
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +18,22 @@ from efflab import models, runtime, shipped
 from efflab.cli import app, doctor, findings
 from efflab.cli.doctor import CHECKS, examine
 from efflab.cli.findings import Check, Examination, Finding, TroubleError
+from efflab.measure import clock
+from efflab.measure.machine import describe_machine
 
-NAMES = ["network", "training", "clock", "memory", "disk", "journal", "checkpoints", "digits", "kernel", "widgets"]
+NAMES = [
+    "network",
+    "training",
+    "processor",
+    "clock",
+    "memory",
+    "disk",
+    "journal",
+    "checkpoints",
+    "digits",
+    "kernel",
+    "widgets",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -86,22 +97,12 @@ def test_an_optimizer_that_does_nothing_is_found(monkeypatch: pytest.MonkeyPatch
     assert "mere guessing" in finding.sentence
 
 
-@pytest.mark.parametrize(
-    ("readings", "step"),
-    [
-        ((tick * 0.015 for tick in count()), 0.015),
-        ((tick // 10 * 1e-6 for tick in count()), 1e-6),
-        ((1.0 for _ in count()), math.inf),
-        ((tick * -1e-9 for tick in count()), math.inf),
-    ],
-    ids=["coarse", "fine", "stands", "runs back"],
-)
-def test_the_step_of_a_clock_is_the_smallest_one_it_makes(readings: Iterator[float], step: float) -> None:
-    assert doctor._smallest_step(lambda: next(readings)) == pytest.approx(step)
+def test_the_processor_is_told_as_captions_tell_it() -> None:
+    assert check("processor").sentence == f"{describe_machine().sentence}."
 
 
 def test_a_coarse_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_smallest_step", lambda now: 0.0156)
+    monkeypatch.setattr(clock, "smallest_step", lambda: 0.0156)
     assert check("clock").sentence.startswith("the clock moves in steps of 15.6 ms")
 
 

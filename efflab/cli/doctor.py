@@ -13,9 +13,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 
 from efflab.cli.findings import Check, Examination, TroubleError, version_of
@@ -63,24 +61,23 @@ def _look_at_training() -> str:
     return f"three epochs of training gave a loss of {loss:.2f}, below the {guessing:.2f} of guessing"
 
 
-def _look_at_clock() -> str:
-    from efflab.measure.clock import now
+def _look_at_processor() -> str:
+    from efflab.measure.machine import describe_machine
 
-    step = _smallest_step(now)
+    return describe_machine().sentence
+
+
+def _look_at_clock() -> str:
+    from efflab.measure import clock
+
+    step = clock.smallest_step()
     if not step <= MAX_CLOCK_STEP_S:
         raise TroubleError(f"the clock moves in steps of {step * 1e3:.3g} ms, too coarse for a network of 0.1 ms")
     return f"the clock tells moments {step * 1e9:.0f} ns apart"
 
 
-def _smallest_step(now: Callable[[], float], n: int = 1000) -> float:
-    """The smallest step of a clock in `n` readings, in seconds; infinite for a clock that stands or goes back."""
-    readings = [now() for _ in range(n)]
-    steps = [later - earlier for earlier, later in pairwise(readings)]
-    return math.inf if min(steps) < 0 else min((step for step in steps if step > 0), default=math.inf)
-
-
 def _look_at_memory() -> str:
-    import psutil  # type: ignore[import-untyped]  # ships no types; ipykernel needs it, so it is there
+    import psutil
 
     free = int(psutil.virtual_memory().available)
     if free < MIN_MEMORY_BYTES:
@@ -178,6 +175,7 @@ def _look_at_widgets() -> str:
 CHECKS = (
     Check("network", REINSTALL, _look_at_network),
     Check("training", REINSTALL, _look_at_training),
+    Check("processor", "Sizes and accuracies are right; why something is slow cannot be told.", _look_at_processor),
     Check("clock", "Do not trust speeds on this machine; sizes and accuracies are right.", _look_at_clock),
     Check("memory", "Close other programs and notebooks.", _look_at_memory),
     Check("disk", "Free some space, or set EFFLAB_CACHE to a folder that you may write.", _look_at_disk),

@@ -9,13 +9,22 @@ Where we simplify: the time left assumes that the rest goes as fast as what is d
 over the last steps.
 """
 
+import math
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 
 def now() -> float:
     """Seconds from an arbitrary moment; only differences mean something."""
     return time.perf_counter()
+
+
+def smallest_step(clock: Callable[[], float] = now, n: int = 1000) -> float:
+    """The smallest step of a clock in `n` readings, in seconds; infinite for a clock that stands or goes back."""
+    readings = [clock() for _ in range(n)]
+    steps = [later - earlier for earlier, later in pairwise(readings)]
+    return math.inf if min(steps) < 0 else min((step for step in steps if step > 0), default=math.inf)
 
 
 class Pace:

@@ -12,6 +12,9 @@ How a comparison runs: each round times one block of each of the three, in an or
 round, so that what the machine does meanwhile hits all alike. A block is a few runs one after the other, long
 enough for the timer, after one run that nobody times; its value is the median run.
 
+A request whose `what` is "energy" asks something else: to run one network without a break, and to read the energy
+counters (`energy_counters.py`) and the processor's time before and after.
+
 Lines of JSON come in and go out, and no port is opened. When the input ends the process ends, so that it
 cannot outlive the notebook, not even one that was killed.
 
@@ -32,6 +35,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -106,6 +110,24 @@ def block(run: Run, n_runs: int, untimed: int) -> float:
     return sorted(seconds)[n_runs // 2]
 
 
+def keep_running(run: Run, seconds: float, check: Callable[[], None], counters: Callable[[], object]) -> dict[str, Any]:
+    """Run for so many seconds without a break; `check` is called between blocks and may raise StoppedError.
+
+    The answer holds `n_runs`, seconds of the clock (`wall_s`) and of the processor, all its cores (`cpu_s`), and
+    what `counters()` said `before` and `after`.
+    """
+    n_runs, n_blocks = int(BLOCK_S / warm_up(run, check)) or 1, 0
+    before = counters()
+    wall, cpu = time.perf_counter(), time.process_time()
+    while not n_blocks or time.perf_counter() - wall < seconds:
+        check()
+        for _ in range(n_runs):
+            run()
+        n_blocks += 1
+    used = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    return {**used, "n_runs": n_runs * n_blocks, "before": before, "after": counters()}
+
+
 class Inbox:
     """The requests, and which of them are not wanted any more, read by a thread as they come in."""
 
@@ -132,9 +154,17 @@ class Inbox:
 
 def answer(request: Request, inbox: Inbox, make: Callable[[Request], Iterable[Run]]) -> dict[str, Any]:
     """What to send back: the timings, or that it was stopped, or why it failed."""
+
+    def check() -> None:
+        inbox.check(request["number"])
+
     gc.disable()
     try:
-        return compare(make(request), request["seconds"], lambda: inbox.check(request["number"]))
+        if request.get("what") == "energy":
+            counters = load_file(str(Path(__file__).with_name("energy_counters.py")))
+            run = next(iter(make(request)))
+            return keep_running(run, request["seconds"], check, lambda: counters.read(request["root"]))
+        return compare(make(request), request["seconds"], check)
     except StoppedError:
         return {"stopped": True}
     except Exception as error:  # whatever the runtime says about what it was given is the answer
@@ -158,10 +188,10 @@ def describe(version: str) -> str:
     return f"{processor()}, {os.cpu_count()} cores, {version}"
 
 
-def processor() -> str:
+def processor(cpuinfo: str = "/proc/cpuinfo") -> str:
     """The name of the processor as its maker spells it, where the system tells."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        with open(cpuinfo, encoding="utf-8") as lines:
             names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     except OSError:
         names = []

@@ -1,10 +1,12 @@
 """The clock of progress bars."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
-from efflab.measure.clock import Pace, now
+from efflab.measure.clock import Pace, now, smallest_step
 
 
 def ticking(*seconds: float) -> Callable[[], float]:
@@ -45,3 +47,17 @@ def test_elapsed_counts_from_the_making() -> None:
 def test_what_is_no_share_is_refused(done: float) -> None:
     with pytest.raises(ValueError, match="done must be a share from 0 to 1, not "):
         Pace().seconds_left(done)
+
+
+@pytest.mark.parametrize(
+    ("readings", "step"),
+    [
+        ((tick * 0.015 for tick in count()), 0.015),
+        ((tick // 10 * 1e-6 for tick in count()), 1e-6),
+        ((1.0 for _ in count()), math.inf),
+        ((tick * -1e-9 for tick in count()), math.inf),
+    ],
+    ids=["coarse", "fine", "stands", "runs back"],
+)
+def test_the_step_of_a_clock_is_the_smallest_one_it_makes(readings: Iterator[float], step: float) -> None:
+    assert smallest_step(lambda: next(readings)) == pytest.approx(step)
