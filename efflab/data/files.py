@@ -7,6 +7,7 @@ Reference:
     Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits, 1998 (section "file format").
 """
 
+import contextlib
 import gzip
 import hashlib
 import math
@@ -15,7 +16,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -109,14 +110,29 @@ def write_npz(path: Path, arrays: Mapping[str, Array], *, checksum: bool = False
     Raises:
         OSError: the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
         if checksum:
             _checksum_path(path).write_text(f"{_sha256(temporary)}  {path.name}\n", encoding="ascii")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new, empty file beside `path`, to be written inside the block; at its end it takes the place of `path`.
+
+    So a reader sees the old file or the whole new one. If the block fails, the new file vanishes and the old one
+    stays. Folders that are missing are made.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

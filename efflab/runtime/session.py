@@ -76,9 +76,31 @@ def version() -> str:
 
 
 def runs(request: dict[str, Any]) -> Iterator[Callable[[], object]]:
-    """What the stopwatch times: the base, the base again in a session of its own, and the candidate."""
-    for path in (request["base"], request["base"], request["now"]):
-        yield forward_pass(open_file(path, request["threads"]), request["batch"], request["shape"])
+    """What the stopwatch times: the base, the base again in a session of its own, and the candidate.
+
+    A request with a "profile" asks for `profiled_runs` instead.
+    """
+    if "profile" in request:
+        return profiled_runs(request)
+    paths = (request["base"], request["base"], request["now"])
+    return (forward_pass(open_file(path, request["threads"]), request["batch"], request["shape"]) for path in paths)
+
+
+def profiled_runs(request: dict[str, Any]) -> Iterator[Callable[[], object]]:
+    """A network, a file whose only input is one number, and both once more in sessions that write what each node took.
+
+    request["now"] and ["chain"]: the two files; ["profile"]: a folder, in which the names of what the sessions write
+    begin with "now" and "chain".
+    """
+    network = (request["now"], request["batch"], request["shape"])
+    chain = (request["chain"], 1, [1, 1, 1])
+    for path, batch, shape in (network, chain):
+        yield forward_pass(open_file(path, request["threads"]), batch, shape)
+    noted = [
+        forward_pass(open_file(path, request["threads"], profile=f"{request['profile']}/{name}"), batch, shape)
+        for name, (path, batch, shape) in (("now", network), ("chain", chain))
+    ]
+    yield lambda: [run() for run in noted]
 
 
 def forward_pass(session: "onnxruntime.InferenceSession", batch: int, shape: list[int]) -> Callable[[], object]:
@@ -88,11 +110,14 @@ def forward_pass(session: "onnxruntime.InferenceSession", batch: int, shape: lis
     return lambda: session.run(None, feed)
 
 
-def open_file(path: str, threads: int) -> "onnxruntime.InferenceSession":
-    """A session for the ONNX file at `path`, on `threads` threads, silent and private.
+def open_file(path: str | bytes, threads: int, *, profile: str = "") -> "onnxruntime.InferenceSession":
+    """A session for the ONNX file at `path`, or for what such a file holds, on `threads` threads, silent and private.
 
     The threads do not spin while they wait. Spinning makes one session alone a little faster, but it takes a
     core from the notebook beside it, and the sessions of a comparison would slow each other down.
+
+    With `profile`, the beginning of a path, the session writes what each node took to a file whose name begins so,
+    when the session ends.
     """
     onnxruntime = load()
     options = onnxruntime.SessionOptions()
@@ -100,5 +125,8 @@ def open_file(path: str, threads: int) -> "onnxruntime.InferenceSession":
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
     options.log_severity_level = 4  # fatal only: what goes wrong is raised as well
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

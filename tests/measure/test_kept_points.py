@@ -1,13 +1,16 @@
 """The points that are kept between sessions: read back as they were, and never believed when they are not ours."""
 
 import json
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from efflab.measure import kept_points
-from efflab.measure.kept_points import KeptPoints, points_file, read_points, this_machine, write_points
+from efflab.measure.kept import checksum
+from efflab.measure.kept_points import KeptPoints, add_points, points_file, read_points, this_machine, write_points
 from efflab.measure.kernel_speed import KernelSpeed
 from efflab.measure.speed import SpeedError, summarise
 
@@ -57,6 +60,23 @@ def test_later_points_take_the_place_of_earlier_ones(path: Path) -> None:
 
     assert read_points(path).points == points()[:1]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_added_points_join_those_that_are_there_and_replace_equal_ones(path: Path) -> None:
+    csr, bsr = points()
+    again, new = replace(csr, date="2026-01-02T03:04:05+00:00"), replace(csr, sparsity=0.8)
+
+    add_points([again, new], path)
+
+    assert read_points(path).points == (again, bsr, new)
+
+
+def test_points_are_added_in_the_place_of_a_damaged_file(path: Path) -> None:
+    path.write_text("{}")
+
+    add_points(points()[:1], path)
+
+    assert read_points(path).points == points()[:1]
 
 
 def test_before_the_first_measurement_there_are_none(tmp_path: Path) -> None:
@@ -112,7 +132,7 @@ def test_points_of_another_form_are_not_used(path: Path, change: str) -> None:
         kept["points"][0]["colour"] = "red"
     else:
         del kept["points"][0]["speed"]["ratio"]
-    path.write_text(json.dumps({"sha256": kept_points._checksum(kept), "kept": kept}))
+    path.write_text(json.dumps({"sha256": checksum(kept), "kept": kept}))
 
     assert_damaged(path)
 
@@ -134,7 +154,7 @@ def test_a_write_that_fails_keeps_the_old_points(path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(kept_points.os, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(SpeedError, match="No space left on device"):
             write_points([], path)
 

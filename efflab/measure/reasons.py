@@ -1,0 +1,264 @@
+"""Why is mine not faster? The usual reasons, each held against the facts of one model.
+
+Somebody pruned nine tenths of a network, and it takes as long as before. There are not many reasons for that, and each
+leaves a trace: in the work that was counted, in the times of the layers, in the machine. Here each is looked for, and
+says in one sentence with its numbers whether it holds. None is a guess: where a fact is missing, the reason that needs
+it is left out.
+
+Reference: Williams, Waterman and Patterson, Roofline: an insightful visual performance model, 2009 (memory and
+arithmetic); Han et al., Deep Compression, 2015, arXiv 1510.00149, section 6.3 (zeros and dense kernels).
+
+Where we simplify: each reason stands alone, and a threshold makes a yes or no of what is a matter of degree; each
+threshold is below, with its why. At work: a profiler, and the first suspicion in this list.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from efflab.measure.layer_speed import LayerTimes
+from efflab.measure.roofline import Roofline
+from efflab.measure.speed import BUSY, MIN_FLOOR, Speed
+from efflab.measure.work import Work
+
+ZEROS = 0.1
+"""From this fraction of MACs with a zero weight on, somebody pruned: trained weights are hardly ever exactly zero."""
+SAME_WORK = 0.02
+"""Work counts as equal within this fraction: less would not show above the smallest noise floor of a speed."""
+OVERHEAD = 0.25
+"""The overhead is large from this fraction of a run on: layers that take no time would make it 4 times faster."""
+LANES = {"AVX-512": 16, "AVX2": 8, "SVE": 4, "NEON": 4}
+"""float32 numbers that one instruction works on: 512, 256 and 128 bits; the widest that the machine has counts. ONNX
+Runtime stores the channels of a convolution in blocks of so many, and fills up the last block."""
+USUAL_LANES = 8
+"""Where the instruction sets are not known: AVX2, the rule on laptops of the last ten years."""
+WASTED = 0.1
+"""Channels count as few from this fraction of a convolution's lanes without a channel on."""
+INT8_OPS = ("Integer", "QLinear", "QGemm", "QAttention", "DynamicQuantizeMatMul")
+"""What the names of ONNX Runtime's operators contain that multiply 8-bit numbers; converting to them does not count."""
+DOT_PRODUCTS = ("VNNI", "AMX", "dot product", "I8MM")
+"""Instructions that multiply 8-bit numbers and add them up in one step; without one int8 is little or no faster."""
+WEIGHTS = 0.5
+"""Weights dominate from this fraction of the bytes on: then a larger batch, which shares them, is the remedy."""
+NEAR_ROOF = 0.25
+"""Memory is the limit only from this fraction of its bandwidth on: a network far below waits for something else."""
+EXTRA = MIN_FLOOR
+"""Extra nodes matter from this fraction of a run on: less would not show above the smallest noise floor of a speed."""
+
+Value = int | float | str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One possible reason: whether it `holds`, a sentence with its numbers, and the numbers by name."""
+
+    name: str
+    holds: bool
+    sentence: str
+    evidence: Mapping[str, Value]
+
+
+def why_not_faster(
+    model: nn.Module,
+    base: nn.Module,
+    *,
+    speed: Speed,
+    work: Work,
+    base_work: Work,
+    times: LayerTimes | None = None,
+    base_times: LayerTimes | None = None,
+    roofline: Roofline | None = None,
+    n_cores: int | None = None,
+    instruction_sets: Sequence[str] | None = None,
+) -> tuple[Reason, ...]:
+    """Which of the usual reasons hold for `model`, which was made from `base`; those that hold come first.
+
+    Args:
+        model: the network as it is now.
+        base: the network as it was.
+        speed: of the model beside the base.
+        work: of the model, at the batch of `speed`.
+        base_work: of the base, at the same batch.
+        times: of the model's layers, at the same batch.
+        base_times: of the base's.
+        roofline: of this machine.
+        n_cores: that this process may use.
+        instruction_sets: as `Machine.instruction_sets` names them; None if the system does not say.
+
+    Raises:
+        ValueError: `speed`, works and times are not all of the same batch.
+
+    Reference: Williams, Waterman and Patterson, Roofline, 2009; Han et al., 2015, arXiv 1510.00149.
+    """
+    for name, of in (("work", work), ("base_work", base_work), ("times", times), ("base_times", base_times)):
+        if of is not None and of.batch != speed.batch:
+            raise ValueError(f"{name} is of batch {of.batch} and speed of batch {speed.batch}; take the same for all")
+    found = [zeros_kept(model, base, work, base_work), few_channels(model, work, instruction_sets)]
+    if times is not None:
+        found += [overhead_bound(times), no_int8_instructions(times, instruction_sets)]
+    if times is not None and base_times is not None:
+        found.append(extra_nodes(times, base_times))
+    if roofline is not None:
+        found.append(memory_bound(work, roofline, speed.now.median_ms))
+    if n_cores is not None:
+        found.append(too_many_threads(speed.threads, n_cores))
+    found.append(machine_busy(speed))
+    return tuple(sorted(found, key=lambda reason: not reason.holds))
+
+
+def zeros_kept(model: nn.Module, base: nn.Module, work: Work, base_work: Work) -> Reason:
+    """Weights are zero, but the shapes are the old ones, and a dense kernel multiplies by zero as by anything else."""
+    n_zero = work.macs - work.macs_nonzero
+    zeros = n_zero / work.macs if work.macs else 0.0
+    same = work.macs > (1 - SAME_WORK) * base_work.macs
+    changed = (_weight_shapes(model) - _weight_shapes(base)).total()
+    evidence: dict[str, Value] = {"macs": work.macs, "base_macs": base_work.macs}
+    evidence |= {"zero_macs": n_zero, "changed_shapes": changed}
+    if zeros < ZEROS:
+        sentence = (
+            f"{zeros:.0%} of the {work.macs:,} MACs multiply by a zero weight, so there are no zeros to leave out."
+        )
+    elif not same:
+        sentence = f"The MACs went from {base_work.macs:,} to {work.macs:,}: the kernels have less to do."
+    else:
+        shapes = "no weight changed its shape" if not changed else f"only {changed} weights changed their shape"
+        sentence = (
+            f"{zeros:.0%} of the weights' work is multiplying by zero, and it is done all the same: {shapes}, and the "
+            f"MACs are {work.macs:,} of {base_work.macs:,}. Remove whole filters or neurons, or use a sparse kernel."
+        )
+    return Reason("zeros are not removed", zeros >= ZEROS and same, sentence, evidence)
+
+
+def overhead_bound(times: LayerTimes) -> Reason:
+    """Calling the network costs as much as running it."""
+    share = times.overhead_ms / times.whole_ms
+    evidence = {"overhead_ms": times.overhead_ms, "whole_ms": times.whole_ms, "contention": times.contention}
+    sentence = (
+        f"Of {times.whole_ms:.3f} ms, {max(0.0, times.overhead_ms):.3f} ms ({max(0.0, share):.0%}) is the call itself"
+    )
+    if times.busy:
+        sentence += f", but the machine was busy ({times.contention:.0%}), so this is not sure; measure again."
+    elif share > OVERHEAD:
+        sentence += "; smaller layers cannot make that shorter, a larger batch can share it."
+    else:
+        sentence += "; the rest is spent in the layers."
+    return Reason("overhead of the call", share > OVERHEAD and not times.busy, sentence, evidence)
+
+
+def few_channels(model: nn.Module, work: Work, instruction_sets: Sequence[str] | None) -> Reason:
+    """One instruction works on several channels at once, and lanes without a channel compute nothing of use."""
+    lanes = _lanes(instruction_sets)
+    macs = {layer.name: layer.macs for layer in work.layers}
+    widths = {
+        name: module.out_channels
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and macs.get(name)
+    }
+    useful = sum(macs[name] for name in widths)
+    done = sum(macs[name] * _padded(width, lanes) / width for name, width in widths.items())
+    wasted = 1 - useful / done if done else 0.0
+    odd = {name: width for name, width in widths.items() if width % lanes}
+    listed = ", ".join(f"{name} has {width}" for name, width in odd.items())
+    evidence: dict[str, Value] = {"lanes": lanes, "wasted": wasted, **odd}
+    if odd:
+        sentence = (
+            f"One instruction works on {lanes} channels, and {listed}: {wasted:.0%} of the lanes of all convolutions "
+            "have no channel."
+        )
+    else:
+        what = f"every convolution has a multiple of {lanes} channels" if widths else "there is no convolution"
+        sentence = f"One instruction works on {lanes} channels, and {what}."
+    return Reason("few channels", wasted > WASTED, sentence, evidence)
+
+
+def no_int8_instructions(times: LayerTimes, instruction_sets: Sequence[str] | None) -> Reason:
+    """8-bit numbers need instructions of their own to be faster than float32."""
+    int8 = [op for op in times.op_types if any(part in op for part in INT8_OPS)]
+    has = [name for name in DOT_PRODUCTS if name in (instruction_sets or ())]
+    evidence: dict[str, Value] = {"int8_nodes": len(int8), "instructions": ", ".join(has)}
+    if not int8:
+        sentence = f"None of the {len(times.nodes)} executed nodes computes in int8, so its instructions do not matter."
+    elif instruction_sets is None:
+        sentence = (
+            f"{len(int8)} nodes compute in int8, but this system does not tell whether it has instructions for it."
+        )
+    elif has:
+        sentence = f"{len(int8)} nodes compute in int8, and this processor has instructions for it: {', '.join(has)}."
+    else:
+        sentence = f"{len(int8)} nodes compute in int8, and this processor has no instructions for it, such as VNNI."
+    return Reason("no int8 instructions", bool(int8) and instruction_sets is not None and not has, sentence, evidence)
+
+
+def memory_bound(work: Work, roofline: Roofline, time_ms: float) -> Reason:
+    """Each weight is fetched and used once: the processor waits for numbers. time_ms: one run of the whole network."""
+    share = work.weight_bytes / work.moved_bytes if work.moved_bytes else 0.0
+    moved_per_s, bandwidth = work.moved_bytes / time_ms * 1000, roofline.bandwidth_bytes_per_s
+    below = roofline.limit(work.intensity) == "memory"
+    holds = below and share > WEIGHTS and moved_per_s > NEAR_ROOF * bandwidth
+    evidence: dict[str, Value] = {"intensity": work.intensity, "ridge": roofline.ridge, "weight_share": share}
+    evidence |= {"bytes_per_s": moved_per_s, "bandwidth_bytes_per_s": bandwidth}
+    sentence = (
+        f"At batch {work.batch} the network does {work.intensity:.2g} FLOPs for each byte, and this machine is limited "
+        f"by memory below {roofline.ridge:.2g}; {share:.0%} of the bytes are weights. It moves {moved_per_s / 1e9:.1f} "
+        f"GB/s, and the memory could {bandwidth / 1e9:.1f}"
+    )
+    if moved_per_s > bandwidth:
+        sentence += ": the weights stay in the cache"
+    elif below and not holds:
+        sentence += ": something else is the limit"
+    return Reason("bound by memory", holds, f"{sentence}.", evidence)
+
+
+def too_many_threads(threads: int, n_cores: int) -> Reason:
+    """Threads without a core of their own take turns."""
+    holds = threads > n_cores
+    counts = f"Threads: {threads}, cores: {n_cores}"
+    sentence = (
+        f"{counts}, so the threads wait for each other." if holds else f"{counts}, so each thread can have its own."
+    )
+    return Reason("more threads than cores", holds, sentence, {"threads": threads, "n_cores": n_cores})
+
+
+def extra_nodes(times: LayerTimes, base_times: LayerTimes) -> Reason:
+    """The file has nodes that the base has not, such as Transpose, Cast or QuantizeLinear."""
+    extra = Counter(times.op_types) - Counter(base_times.op_types)
+    spent = sum(_time_of(op, times) - _time_of(op, base_times) for op in extra)
+    share = spent / times.whole_ms
+    listed = ", ".join(f"{n} {op}" for op, n in extra.items())
+    evidence: dict[str, Value] = {"extra": listed, "extra_ms": spent, "whole_ms": times.whole_ms}
+    if extra:
+        sentence = (
+            f"{extra.total()} executed nodes are more than the base has ({listed}); they take {share:.1%} of the run."
+        )
+    else:
+        sentence = f"All {len(times.nodes)} executed nodes are of types that the base has, and as often."
+    return Reason("extra nodes", bool(extra) and share > EXTRA, sentence, evidence)
+
+
+def machine_busy(speed: Speed) -> Reason:
+    """Other programs took the processor meanwhile."""
+    limit = f"above {BUSY:.0%} the numbers are rough" if speed.busy else f"up to {BUSY:.0%} is no harm"
+    sentence = f"The stopwatch waited for a processor for {speed.contention:.0%} of the time; {limit}."
+    return Reason("the machine was busy", speed.busy, sentence, {"contention": speed.contention})
+
+
+def _weight_shapes(model: nn.Module) -> Counter[tuple[int, ...]]:
+    """How often each shape of a matrix or kernel occurs."""
+    return Counter(tuple(parameter.shape) for parameter in model.parameters() if parameter.ndim > 1)
+
+
+def _lanes(instruction_sets: Sequence[str] | None) -> int:
+    if instruction_sets is None:
+        return USUAL_LANES
+    return max((lanes for name, lanes in LANES.items() if name in instruction_sets), default=min(LANES.values()))
+
+
+def _padded(width: int, lanes: int) -> int:
+    """The next multiple of `lanes`."""
+    return -(-width // lanes) * lanes
+
+
+def _time_of(op_type: str, times: LayerTimes) -> float:
+    return sum(node.median_ms for node in times.nodes if node.op_type == op_type)

@@ -1,0 +1,328 @@
+"""Why is mine not faster? Each reason holds for a network that has it, and not for one that has not."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+from networks import Calls
+from torch import Tensor, nn
+
+from efflab import models, prune_weights
+from efflab.measure.layer_speed import LayerTimes, measure_layers
+from efflab.measure.reasons import (
+    Reason,
+    extra_nodes,
+    few_channels,
+    machine_busy,
+    memory_bound,
+    no_int8_instructions,
+    overhead_bound,
+    too_many_threads,
+    why_not_faster,
+    zeros_kept,
+)
+from efflab.measure.roofline import Roofline
+from efflab.measure.speed import Speed, Stopwatch, summarise
+from efflab.measure.work import count_work
+from efflab.runtime import Artefact, export
+
+SHAPE = (1, 28, 28)
+ROOF = Roofline(peak_flops=80e9, bandwidth_bytes_per_s=20e9, threads=1, contention=0.0, machine="a machine")
+Timed = Callable[..., LayerTimes]
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timed]:
+    """Measure the layers of a model or of a file, by default as if nobody else had been busy."""
+    with Stopwatch() as stopwatch:
+
+        def measure(network: nn.Module | Artefact, batch: int = 1, *, as_if_alone: bool = True) -> LayerTimes:
+            made = network if isinstance(network, Artefact) else export(network, SHAPE, tmp_path_factory.mktemp("net"))
+            found = measure_layers(stopwatch, made, shape=SHAPE, batch=batch, seconds=0.1)
+            assert found is not None
+            return dataclasses.replace(found, contention=0.0) if as_if_alone else found
+
+        yield measure
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    """A network that ONNX Runtime's own quantizer has turned to int8."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        folder = tmp_path_factory.mktemp("int8")
+        plain = export(models.build("mlp"), SHAPE, folder)
+        quantize_dynamic(plain.path, folder / "int8.onnx", weight_type=QuantType.QInt8)
+    return Artefact(folder / "int8.onnx", "onnx", "onnxruntime")
+
+
+def speed(*, contention: float = 0.0, threads: int = 1, batch: int = 1) -> Speed:
+    answer = {"rounds": [[0.001, 0.001, 0.001]] * 8, "wall_s": 1.0, "cpu_s": 1.0 - contention}
+    return summarise(answer, batch=batch, threads=threads, machine="a machine")
+
+
+def zeros(model: nn.Module, base: nn.Module) -> Reason:
+    return zeros_kept(model, base, count_work(model, SHAPE), count_work(base, SHAPE))
+
+
+# Zeros
+
+
+def test_zeros_that_are_still_multiplied_are_named() -> None:
+    base = models.build("mlp")
+    reason = zeros(prune_weights(base, sparsity=0.9), base)
+
+    assert reason.holds
+    assert "90% of the weights' work is multiplying by zero" in reason.sentence
+    assert reason.evidence == {"macs": 266_200, "base_macs": 266_200, "zero_macs": 239_580, "changed_shapes": 0}
+
+
+def test_a_network_without_zeros_has_none_to_remove() -> None:
+    base = models.build("mlp")
+
+    assert not zeros(base, base).holds
+
+
+def test_zeros_in_a_smaller_network_are_not_the_reason() -> None:
+    base = models.build("mlp")
+    reason = zeros(prune_weights(models.build("mlp", sizes=(100, 100)), sparsity=0.9), base)
+
+    assert not reason.holds
+    assert reason.sentence == "The MACs went from 266,200 to 89,400: the kernels have less to do."
+
+
+# The call itself
+
+
+def test_a_tiny_network_is_mostly_the_call(timed: Timed) -> None:
+    reason = overhead_bound(timed(nn.Sequential(nn.Flatten(), nn.Linear(784, 2))))
+
+    assert reason.holds
+    assert "is the call itself; smaller layers cannot make that shorter" in reason.sentence
+
+
+def test_a_large_network_is_mostly_its_layers(timed: Timed) -> None:
+    times = timed(models.build("mlp", sizes=(2000, 2000)), batch=16, as_if_alone=False)
+
+    assert not overhead_bound(times).holds
+    assert sum(node.median_ms for node in times.nodes) > 0.5 * times.whole_ms
+
+
+def test_on_a_busy_machine_nothing_is_said_about_the_call(timed: Timed) -> None:
+    times = timed(nn.Sequential(nn.Flatten(), nn.Linear(784, 2)))
+    reason = overhead_bound(dataclasses.replace(times, contention=0.5))
+
+    assert not reason.holds
+    assert "the machine was busy (50%)" in reason.sentence
+
+
+# Channels
+
+
+def channels(width: int, instruction_sets: tuple[str, ...] | None) -> Reason:
+    model = models.build("cnn", sizes=(width,))
+    return few_channels(model, count_work(model, SHAPE), instruction_sets)
+
+
+def test_three_channels_waste_lanes() -> None:
+    reason = channels(3, ("AVX2",))
+
+    assert reason.holds
+    assert "conv1 has 3, conv2 has 6, conv3 has 12" in reason.sentence
+    useful = {"conv1": 14 * 14 * 3 * 25, "conv2": 7 * 7 * 6 * 3 * 9, "conv3": 7 * 7 * 12 * 6 * 9}
+    done = useful["conv1"] * 8 / 3 + useful["conv2"] * 8 / 6 + useful["conv3"] * 16 / 12
+    assert reason.evidence["wasted"] == pytest.approx(1 - sum(useful.values()) / done)
+
+
+def test_multiples_of_the_lanes_waste_none() -> None:
+    reason = channels(16, ("AVX2",))
+
+    assert not reason.holds
+    assert reason.evidence == {"lanes": 8, "wasted": 0.0}
+
+
+@pytest.mark.parametrize(("sets", "holds"), [(("AVX2", "AVX-512"), True), (("AVX2",), False), (None, False)])
+def test_wider_instructions_need_more_channels(sets: tuple[str, ...] | None, holds: bool) -> None:
+    assert channels(8, sets).holds is holds
+
+
+def test_a_network_without_convolutions_has_no_few_channels() -> None:
+    model = models.build("mlp")
+
+    assert not few_channels(model, count_work(model, SHAPE), ("AVX2",)).holds
+
+
+# int8
+
+
+def test_int8_without_instructions_for_it_is_named(timed: Timed, int8: Artefact) -> None:
+    reason = no_int8_instructions(timed(int8), ("AVX2",))
+
+    assert reason.holds
+    assert reason.evidence["int8_nodes"] >= 3  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["VNNI", "dot product"])
+def test_int8_with_instructions_for_it_is_no_reason(timed: Timed, int8: Artefact, name: str) -> None:
+    reason = no_int8_instructions(timed(int8), ("AVX2", name))
+
+    assert not reason.holds
+    assert reason.sentence.endswith(f"this processor has instructions for it: {name}.")
+
+
+def test_a_processor_that_does_not_tell_is_no_reason(timed: Timed, int8: Artefact) -> None:
+    assert not no_int8_instructions(timed(int8), None).holds
+
+
+def test_a_float_network_needs_no_int8_instructions(timed: Timed) -> None:
+    assert not no_int8_instructions(timed(models.build("mlp")), ("AVX2",)).holds
+
+
+# Extra nodes
+
+
+def turned(self: nn.Module, x: Tensor) -> Tensor:
+    """As the plain network, but with a picture that is turned back and forth."""
+    x = x.repeat(1, 16, 1, 1).transpose(1, 3)
+    return (x.sin().transpose(1, 2) * 2).flatten(1).mean(1, keepdim=True)
+
+
+def plain(self: nn.Module, x: Tensor) -> Tensor:
+    return (x.repeat(1, 16, 1, 1).sin() * 2).flatten(1).mean(1, keepdim=True)
+
+
+def test_nodes_that_the_base_has_not_are_named(timed: Timed) -> None:
+    reason = extra_nodes(timed(Calls(turned)), timed(Calls(plain)))
+
+    assert reason.holds
+    assert "Transpose" in str(reason.evidence["extra"])
+    assert 0 < float(reason.evidence["extra_ms"]) < float(reason.evidence["whole_ms"])
+
+
+def test_the_nodes_that_quantization_adds_are_counted(timed: Timed, int8: Artefact) -> None:
+    reason = extra_nodes(timed(int8), timed(models.build("mlp")))
+
+    assert "DynamicQuantize" in str(reason.evidence["extra"])
+
+
+def test_the_same_network_has_no_extra_nodes(timed: Timed) -> None:
+    base = models.build("mlp")
+    reason = extra_nodes(timed(prune_weights(base, sparsity=0.9)), timed(base))
+
+    assert not reason.holds
+    assert reason.evidence["extra"] == ""
+
+
+# Memory
+
+
+def memory(model: nn.Module, *, batch: int, bytes_per_s: float) -> Reason:
+    work = count_work(model, SHAPE, batch=batch)
+    return memory_bound(work, ROOF, 1000 * work.moved_bytes / bytes_per_s)
+
+
+def test_large_matrices_at_batch_1_are_bound_by_memory() -> None:
+    reason = memory(models.build("mlp", sizes=(2000, 2000)), batch=1, bytes_per_s=15e9)
+
+    assert reason.holds
+    assert reason.sentence.endswith("100% of the bytes are weights. It moves 15.0 GB/s, and the memory could 20.0.")
+
+
+def test_weights_from_the_cache_are_said_to_be() -> None:
+    reason = memory(models.build("mlp", sizes=(300, 100)), batch=1, bytes_per_s=30e9)
+
+    assert reason.holds
+    assert reason.sentence.endswith("the weights stay in the cache.")
+
+
+def test_a_large_batch_is_bound_by_arithmetic() -> None:
+    assert not memory(models.build("mlp", sizes=(2000, 2000)), batch=64, bytes_per_s=15e9).holds
+
+
+def test_activations_are_no_weights() -> None:
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+
+    assert not memory(model, batch=1, bytes_per_s=15e9).holds
+
+
+def test_a_network_far_below_the_bandwidth_waits_for_something_else() -> None:
+    reason = memory(models.build("mlp"), batch=1, bytes_per_s=2e9)
+
+    assert not reason.holds
+    assert reason.sentence.endswith("something else is the limit.")
+
+
+# Threads and the machine
+
+
+def test_more_threads_than_cores_are_named() -> None:
+    assert too_many_threads(4, 2) == Reason(
+        "more threads than cores",
+        True,
+        "Threads: 4, cores: 2, so the threads wait for each other.",
+        {"threads": 4, "n_cores": 2},
+    )
+
+
+def test_as_many_threads_as_cores_are_no_reason() -> None:
+    assert not too_many_threads(2, 2).holds
+
+
+@pytest.mark.parametrize(("contention", "holds"), [(0.3, True), (0.05, False)])
+def test_a_busy_machine_is_named(contention: float, holds: bool) -> None:
+    reason = machine_busy(speed(contention=contention))
+
+    assert reason.holds is holds
+    assert f"for {contention:.0%} of the time" in reason.sentence
+
+
+# All together
+
+
+def test_all_facts_give_all_reasons_and_those_that_hold_come_first(timed: Timed) -> None:
+    base = models.build("lenet5")
+    pruned = prune_weights(base, sparsity=0.9)
+    work, base_work = count_work(pruned, SHAPE), count_work(base, SHAPE)
+    reasons = why_not_faster(
+        pruned,
+        base,
+        speed=speed(threads=4),
+        work=work,
+        base_work=base_work,
+        times=timed(pruned),
+        base_times=timed(base),
+        roofline=ROOF,
+        n_cores=2,
+        instruction_sets=("AVX2",),
+    )
+
+    assert len({reason.name for reason in reasons}) == len(reasons) == 8
+    held = [reason.holds for reason in reasons]
+    assert held == sorted(held, reverse=True)
+    names = [reason.name for reason in reasons if reason.holds]
+    assert {"zeros are not removed", "few channels", "more threads than cores"} <= set(names)
+    assert "the machine was busy" not in names
+
+
+def test_a_missing_fact_leaves_its_reason_out() -> None:
+    base = models.build("mlp")
+    work = count_work(base, SHAPE)
+    reasons = why_not_faster(base, base, speed=speed(), work=work, base_work=work)
+
+    assert sorted(reason.name for reason in reasons) == [
+        "few channels",
+        "the machine was busy",
+        "zeros are not removed",
+    ]
+    assert not any(reason.holds for reason in reasons)
+
+
+def test_facts_of_different_batches_are_refused() -> None:
+    base = models.build("mlp")
+    work, other = count_work(base, SHAPE), count_work(base, SHAPE, batch=2)
+
+    with pytest.raises(ValueError, match="base_work is of batch 2 and speed of batch 1"):
+        why_not_faster(base, base, speed=speed(), work=work, base_work=other)
