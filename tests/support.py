@@ -3,6 +3,7 @@
 import itertools
 import linecache
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from efflab import models
 from efflab.data import Data, Split
 from efflab.knobs import Technique, technique
+from efflab.measure.kernel_speed import KernelSpeed
+from efflab.measure.speed import summarise
 
 N_CLASSES = 3
 SHAPE = (1, 8, 8)
@@ -78,3 +81,10 @@ def _weights(model: nn.Module) -> list[Tensor]:
     weights = [parameter.detach() for parameter in model.parameters() if parameter.ndim > 1]
     assert weights
     return weights
+
+
+def product(sparsity: float, factor: float, *, busy: bool = False, **changes: Any) -> KernelSpeed:
+    """A sparse product 64x32 at batch 1 that takes `factor` ms, where the dense one takes 1 ms."""
+    answer = {"rounds": [[0.001, 0.001, 0.001 * factor]] * 8, "wall_s": 1.0, "cpu_s": 0.5 if busy else 1.0}
+    speed = summarise(answer, batch=changes.pop("batch", 1), threads=changes.pop("threads", 1), machine="a machine")
+    return replace(KernelSpeed("csr", 64, 32, sparsity, 1, speed), **changes)

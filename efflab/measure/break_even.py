@@ -16,7 +16,10 @@ from dataclasses import dataclass
 
 from efflab.measure.kernel_speed import KernelSpeed, KernelStopwatch
 
-__all__ = ["BreakEven", "KernelSpeed", "KernelStopwatch", "break_even", "frontier"]
+__all__ = ["BreakEven", "KernelSpeed", "KernelStopwatch", "break_even", "frontier", "latest"]
+
+Line = tuple[str, int, int, int, int, int]
+"""What has one break-even: layout, block, rows, columns, batch and threads."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,32 @@ def frontier(points: Iterable[KernelSpeed]) -> tuple[BreakEven, ...]:
 
     Reference: Han et al., 2015, arXiv 1510.00149, section 6.3.
     """
-    groups: dict[tuple[str, int, int, int, int, int], dict[float, bool]] = {}
-    for point in points:
-        key = (point.layout, point.block, point.rows, point.columns, point.speed.batch, point.speed.threads)
-        group = groups.setdefault(key, {})
-        if point.speed.is_different or not point.speed.busy:
+    groups: dict[Line, dict[float, bool]] = {}
+    for point in latest(points):
+        group = groups.setdefault(line_of(point), {})
+        if point.is_telling:
             group[point.sparsity] = point.is_faster
-    return tuple(BreakEven(*key, *_ends(faster)) for key, faster in groups.items())
+    return tuple(BreakEven(*line, *_ends(faster)) for line, faster in groups.items())
+
+
+def latest(points: Iterable[KernelSpeed]) -> tuple[KernelSpeed, ...]:
+    """Each setting once, as it was measured last, in the order of the first appearances.
+
+    A point that says nothing, because the machine was busy, does not take the place of one that does.
+
+    Reference: Han et al., 2015, arXiv 1510.00149, section 6.3.
+    """
+    found: dict[tuple[Line, float], KernelSpeed] = {}
+    for point in points:
+        setting = (line_of(point), point.sparsity)
+        if setting not in found or point.is_telling or not found[setting].is_telling:
+            found[setting] = point
+    return tuple(found.values())
+
+
+def line_of(point: KernelSpeed) -> Line:
+    """All of its settings but the sparsity."""
+    return (point.layout, point.block, point.rows, point.columns, point.speed.batch, point.speed.threads)
 
 
 def _ends(faster: dict[float, bool]) -> tuple[float | None, float | None]:

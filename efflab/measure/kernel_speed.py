@@ -11,11 +11,17 @@ own. At work: `torch.utils.benchmark`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
+from efflab.measure.size import VALUE_BYTES
 from efflab.measure.speed import Speed, check_counts, check_seconds, summarise
 from efflab.measure.speed_process import KERNELS, Standby
 from efflab.runtime.kernels import LAYOUTS
+
+POSITION_BYTES = 4
+"""Bytes of a column number or of a row's start, as `kernels.to_layout` stores them."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class KernelSpeed:
     """A product of inputs (batch, columns) with a weight (rows, columns), timed beside the dense one on this machine.
 
     `sparsity` is the fraction of zeros, 0-1, and `block` the side of the square blocks in which they lie (1: each
-    for itself). In `speed` the base is dense and now is `layout`; batch, threads and machine are there too.
+    for itself). In `speed` the base is dense and now is `layout`; batch, threads and machine are there too. `date`
+    says when it was measured (UTC, ISO 8601).
     """
 
     layout: str
@@ -32,11 +39,27 @@ class KernelSpeed:
     sparsity: float
     block: int
     speed: Speed
+    date: str = ""
 
     @property
     def is_faster(self) -> bool:
         """Whether it is faster than dense, by more than the noise floor."""
         return self.speed.is_different and self.speed.ratio < 1
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it says anything: no difference on a busy machine may be one that was only not seen."""
+        return self.speed.is_different or not self.speed.busy
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of the dense weight in memory, zeros included; computed."""
+        return stored_bytes("dense", self.rows, self.columns)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the weight in `layout` in memory: values, their columns, and where each row starts; computed."""
+        return stored_bytes(self.layout, self.rows, self.columns, sparsity=self.sparsity, block=self.block)
 
 
 class KernelStopwatch(Standby):
@@ -67,7 +90,7 @@ class KernelStopwatch(Standby):
     ) -> KernelSpeed | None:
         """Time `layout` against dense, or None when `stale` turned true or `close` was called meanwhile.
 
-        A stale comparison stops between two blocks; the subprocess is killed if that takes more than 50 ms.
+        A stale comparison stops between two blocks; the subprocess is killed if that takes more than 30 ms.
 
         Args:
             layout: "csr", "bsr", or "dense", which is dense against itself.
@@ -97,7 +120,30 @@ class KernelStopwatch(Standby):
         if answer is None:
             return None
         speed = summarise(answer, batch=batch, threads=threads, machine=answer["machine"])
-        return KernelSpeed(layout, rows, columns, float(sparsity), block, speed)
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        return KernelSpeed(layout, rows, columns, float(sparsity), block, speed, date)
+
+
+def stored_bytes(layout: str, rows: int, columns: int, *, sparsity: float = 0.0, block: int = 1) -> int:
+    """Bytes of a weight (rows, columns) of 32-bit floats in memory, in the layout of the kernel; computed.
+
+    Where `efflab.measure.size.csr_bytes` counts what a file would need, with columns of 16 bits if those are enough,
+    the kernel wants 32 bits for each.
+
+    Reference: torch.sparse.
+    """
+    if layout == "dense":
+        return VALUE_BYTES * rows * columns
+    block = block if layout == "bsr" else 1
+    n_blocks = rows // block * (columns // block)
+    n_kept = n_blocks - round(sparsity * n_blocks)
+    return VALUE_BYTES * n_kept * block**2 + POSITION_BYTES * (n_kept + rows // block + 1)
+
+
+@cache
+def kernel_stopwatch() -> KernelStopwatch:
+    """The one that all of this process share: a second subprocess would only disturb the first."""
+    return KernelStopwatch()
 
 
 def _check_matrix(layout: str, rows: int, columns: int, sparsity: float, block: int) -> None:

@@ -115,7 +115,7 @@ class Stopwatch(Standby):
         """Time `now` against `base`, or None when `stale` turned true or `close` was called meanwhile.
 
         `stale` is asked every 20 ms. A stale comparison stops between two blocks; the subprocess is killed if
-        that takes more than 50 ms.
+        that takes more than 30 ms.
 
         Args:
             base: the baseline.

@@ -24,7 +24,7 @@ from efflab.measure.clock import now
 
 LOOK_S = 0.02
 """How often a waiting call looks whether it is still wanted and still in time."""
-STOP_S = 0.05
+STOP_S = 0.03
 """How long the subprocess may take to stop between two blocks before it is killed instead."""
 PATIENCE_S = 30.0
 """A stopwatch process that gives no answer for this long is taken to hang."""

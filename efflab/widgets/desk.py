@@ -1,4 +1,4 @@
-"""The left-hand side of a bench: the controls, the buttons, the training at work and the test score."""
+"""The left-hand side of a bench: the controls, the buttons, the work at hand and the test score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # a bench makes its desk
 class Desk(ipywidgets.VBox):
     """What a hand may touch; controls and buttons are locked and freed together.
 
-    train: the buttons that train, above the training's bar. look: the other buttons, below it.
+    train: the buttons that train, above the training's bar. look: the other buttons, below it. running: the bar, if
+    it is not a training that runs.
     """
 
     def __init__(
@@ -26,9 +27,10 @@ class Desk(ipywidgets.VBox):
         train: Sequence[ipywidgets.Button],
         look: Sequence[ipywidgets.Button],
         project: Callable[[bool], object],
+        running: Running | None = None,
     ) -> None:
         self.controls, self.buttons = dict(controls), (*train, *look)
-        self.running = Running("Training")
+        self.running = running or Running("Training")
         self.test_line = ipywidgets.HTML()
         projector = ipywidgets.Checkbox(False, description="projector", indent=False)
         projector.observe(lambda change: project(change["new"]), "value")

@@ -1,6 +1,7 @@
 """Small parts that several panels are made of."""
 
 from collections.abc import Callable
+from html import escape
 
 import ipywidgets
 
@@ -15,3 +16,13 @@ def button(text: str, act: Callable[[], object], tooltip: str = "") -> ipywidget
 def wide() -> ipywidgets.Layout:
     """As wide as the place; a layout of its own, for widgets must not share one."""
     return ipywidgets.Layout(width="auto")
+
+
+def code_html(text: str, what: str) -> str:
+    """Code as it is written; `what` is its name for a screen reader."""
+    return scrolling(f"<pre>{escape(text)}</pre>", what)
+
+
+def scrolling(html: str, what: str) -> str:
+    """Something wide that scrolls by itself; the keyboard reaches it, and a screen reader says what it is."""
+    return f"<div class='efflab-wide' tabindex='0' role='region' aria-label='{escape(what)}'>{html}</div>"

@@ -1,4 +1,4 @@
-"""A training at work: how far it is, the time left, and Stop."""
+"""Work that takes its time: how far it is, the time left, and Stop."""
 
 from collections.abc import Callable
 
@@ -12,25 +12,27 @@ from efflab.widgets.worker import Turns
 
 
 class Running(ipywidgets.VBox):
-    """The bar of one training at a time; takes no room while there is none. label: what runs."""
+    """The bar of one training, or other work, at a time; takes no room while there is none.
 
-    def __init__(self, label: str) -> None:
+    label: what runs. stop: what Stop does.
+    """
+
+    def __init__(self, label: str, stop: str = "end the training; the best network so far stays") -> None:
         self._progress: Progress | None = None
         self._bar = ipywidgets.FloatProgress(0.0, min=0.0, max=1.0, layout=wide())
         self._seconds_left = ipywidgets.HTML()
-        stop = button("Stop", self.stop, "end the training; the best network so far stays")
         head = ipywidgets.HTML(f"<span class='efflab-label'>{label}</span>")
-        super().__init__([head, self._bar, self._seconds_left, stop])
+        super().__init__([head, self._bar, self._seconds_left, button("Stop", self.stop, stop)])
         self.add_class("efflab-control")
         self._show(False)
 
     def stop(self) -> None:
-        """End the training after its batch; the best network so far stays."""
+        """End the work soon: a training after its batch, where the best network so far stays."""
         if self._progress is not None:
             self._progress.stop()
 
     def start(self) -> Progress:
-        """The progress of a new training, which Stop reaches from now on; an earlier one is stopped."""
+        """The progress of new work, which Stop reaches from now on; an earlier one is stopped."""
         self.stop()
         self._progress = Progress()
         return self._progress

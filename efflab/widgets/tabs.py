@@ -16,7 +16,7 @@ from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import Recipe, script
-from efflab.widgets.parts import button
+from efflab.widgets.parts import button, code_html, scrolling
 from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.view import PictureView
 
@@ -109,9 +109,9 @@ class CodeTab(ipywidgets.VBox):
         stopped = "<p>The training was stopped early; this text trains to the end.</p>" if preview.is_partial else ""
         self._code.value = (
             "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code>, it gives the same "
-            f"weights, bit for bit.</p>{stopped}{_code(self.text, 'the calls')}<p>As a recipe, for a cell:</p>"
-            f"{_code(_pasted(preview.recipe), 'the recipe')}<p>What it calls:</p>"
-            + "".join(_code(source, "the source") for source in sources)
+            f"weights, bit for bit.</p>{stopped}{code_html(self.text, 'the calls')}<p>As a recipe, for a cell:</p>"
+            f"{code_html(_pasted(preview.recipe), 'the recipe')}<p>What it calls:</p>"
+            + "".join(code_html(source, "the source") for source in sources)
         )
 
 
@@ -136,19 +136,10 @@ class JournalTab(ipywidgets.VBox):
         )
         table = f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         self._table.value = (
-            _scrolling(table, "runs")
+            scrolling(table, "runs")
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
-
-
-def _code(text: str, what: str) -> str:
-    return _scrolling(f"<pre>{escape(text)}</pre>", what)
-
-
-def _scrolling(html: str, what: str) -> str:
-    """Something wide that scrolls by itself; the keyboard reaches it, and a screen reader says what it is."""
-    return f"<div class='efflab-wide' tabindex='0' role='region' aria-label='{escape(what)}'>{html}</div>"
 
 
 def _pasted(recipe: Recipe) -> str:

@@ -60,12 +60,14 @@ def badge(kind: str, why: str = "") -> str:
     return f"<details class='efflab-why'><summary class='efflab-badge'>{escape(kind)}</summary>{escape(why)}</details>"
 
 
-def _tile(title: str, change: str, *lines: str) -> str:
+def tile(title: str, change: str, *lines: str) -> str:
+    """A tile as HTML: its title, the change in large type, and lines of HTML below."""
     rest = "".join(f"<p>{line}</p>" for line in lines)
     return f"<div class='efflab-tile'><h4>{escape(title)}</h4><div class='efflab-change'>{change}</div>{rest}</div>"
 
 
-def _arrow(before: str, now: str) -> str:
+def arrow(before: str, now: str) -> str:
+    """Before and now, as HTML."""
     return f"{escape(before)} → {escape(now)}"
 
 
@@ -73,34 +75,38 @@ def _size(preview: Preview, report: Report | None) -> str:
     before, now = preview.base_size.packed_bytes, preview.size.packed_bytes
     packed = f"{ratio_text(before / now if now else float('inf'))} smaller, packed {badge('computed', PACKED)}"
     if report is None:
-        return _tile("Size", _arrow(bytes_text(before), bytes_text(now)), packed, "file: not weighed yet")
+        return tile("Size", arrow(bytes_text(before), bytes_text(now)), packed, "file: not weighed yet")
     weighed = badge("measured", "the ONNX file that was really written, and its bytes after zlib")
-    return _tile(
+    return tile(
         "Size",
-        _arrow(bytes_text(before), bytes_text(now)),
+        arrow(bytes_text(before), bytes_text(now)),
         packed,
-        f"file {_arrow(bytes_text(report.base_file_bytes), bytes_text(report.file_bytes))} {weighed}",
-        f"zipped {_arrow(bytes_text(report.base_compressed_bytes), bytes_text(report.compressed_bytes))} {weighed}",
+        f"file {arrow(bytes_text(report.base_file_bytes), bytes_text(report.file_bytes))} {weighed}",
+        f"zipped {arrow(bytes_text(report.base_compressed_bytes), bytes_text(report.compressed_bytes))} {weighed}",
     )
 
 
 def _speed(speed: Speed | None) -> str:
     if speed is None:
-        return _tile("Speed", "...", "not measured yet: leave the controls alone for a second")
-    how = (
-        f"ONNX Runtime, batch {speed.batch}, {speed.threads} thread{'s' if speed.threads > 1 else ''}; {speed.machine}"
-    )
+        return tile("Speed", "...", "not measured yet: leave the controls alone for a second")
+    lines = speed_lines(speed, "ONNX Runtime", "two sessions of the same file")
+    return tile("Speed", arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms)), *lines)
+
+
+def speed_lines(speed: Speed, runtime: str, twins: str) -> list[str]:
+    """What a tile says of a speed, as lines of HTML. twins: what was timed against itself for the noise floor."""
+    how = f"{runtime}, batch {speed.batch}, {speed.threads} thread{'s' if speed.threads > 1 else ''}; {speed.machine}"
     low, high = (percent_text(end, 0) for end in (speed.ratio_low, speed.ratio_high))
     lines = [
         f"{escape(speed.verdict)} {badge('measured', how)}",
         f"takes {percent_text(speed.ratio, 0)} of the time; 95 % interval {low} to {high}",
-        f"noise floor {percent_text(speed.noise_floor)}: so much do two sessions of the same file differ; only an "
-        "interval wholly beyond it counts",
+        f"noise floor {percent_text(speed.noise_floor)}: so much do {twins} differ; only an interval wholly beyond it "
+        "counts",
         f"the middle half of the runs: {ms_text(speed.now.q1_ms)} to {ms_text(speed.now.q3_ms)}",
     ]
     if speed.busy:
         lines.append("other programs were running: these times are rough")
-    return _tile("Speed", _arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms)), *lines)
+    return lines
 
 
 def _score(preview: Preview, baseline: Evaluation) -> str:
@@ -108,9 +114,9 @@ def _score(preview: Preview, baseline: Evaluation) -> str:
     change = f"{change_text(baseline, evaluation, difference.value)}, interval {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
     note = "; training stopped early" if preview.is_partial else ""
-    return _tile(
+    return tile(
         task.score_name,
-        _arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
+        arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
         f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
         f"{count} validation images; interval of the score {_interval(evaluation)}{note}",
     )

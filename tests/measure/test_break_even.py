@@ -5,15 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from efflab.measure.break_even import BreakEven, KernelSpeed, KernelStopwatch, break_even, frontier
-from efflab.measure.speed import SpeedError, summarise
-
-
-def point(sparsity: float, factor: float, *, busy: bool = False, **changes: object) -> KernelSpeed:
-    """A product that takes `factor` times as long as the dense one."""
-    answer = {"rounds": [[0.001, 0.001, 0.001 * factor]] * 8, "wall_s": 1.0, "cpu_s": 0.5 if busy else 1.0}
-    speed = summarise(answer, batch=changes.pop("batch", 1), threads=changes.pop("threads", 1), machine="")
-    return replace(KernelSpeed("csr", 64, 32, sparsity, 1, speed), **changes)
+from efflab.measure.break_even import BreakEven, KernelSpeed, KernelStopwatch, break_even, frontier, latest
+from efflab.measure.speed import SpeedError
+from tests.support import product as point
 
 
 class Stub:
@@ -177,3 +171,26 @@ def test_each_setting_has_a_break_even_of_its_own(changes: dict[str, object]) ->
 
 def test_no_points_have_no_frontier() -> None:
     assert frontier([]) == ()
+
+
+# What is kept of points that were measured twice
+
+
+def test_of_equal_settings_the_later_is_kept_in_the_place_of_the_first() -> None:
+    first, other, again = point(0.9, 1.5), point(0.5, 3.0), point(0.9, 0.5)
+
+    assert latest([first, other, again]) == (again, other)
+
+
+def test_a_later_point_that_says_nothing_does_not_replace_one_that_does() -> None:
+    told, busy = point(0.9, 0.5), point(0.9, 1.0, busy=True)
+
+    assert latest([told, busy]) == (told,)
+    assert latest([busy, told]) == (told,)
+    assert latest([busy, replace(busy, date="later")])[0].date == "later"
+
+
+def test_points_of_different_settings_are_all_kept() -> None:
+    some = (point(0.9, 1.0), point(0.9, 1.0, batch=2), point(0.9, 1.0, layout="bsr", block=4), point(0.8, 1.0))
+
+    assert latest(some) == some

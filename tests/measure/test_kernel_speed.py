@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -16,8 +17,9 @@ import torch
 
 from efflab.measure import speed_process
 from efflab.measure.kept_points import this_machine
-from efflab.measure.kernel_speed import KernelSpeed, KernelStopwatch
+from efflab.measure.kernel_speed import KernelSpeed, KernelStopwatch, kernel_stopwatch, stored_bytes
 from efflab.measure.speed import SpeedError
+from efflab.runtime.kernels import random_weight, to_layout
 
 KILL = signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM
 SMALL = {"rows": 64, "columns": 64, "sparsity": 0.9}
@@ -116,6 +118,38 @@ def test_a_value_out_of_range_is_refused_before_anything_starts(changes: dict[st
     with pytest.raises(ValueError, match=sentence):
         stopwatch.compare(settings.pop("layout"), **settings)
     assert stopwatch.pid is None
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr", "bsr"])
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.99, 1.0])
+def test_the_computed_bytes_are_those_of_torchs_own_tensors(layout: str, sparsity: float) -> None:
+    block = 4 if layout == "bsr" else 1
+    weight = to_layout(random_weight(32, 64, sparsity=sparsity, block=block), layout, block)
+    parts = [weight] if layout == "dense" else [weight.values(), weight.col_indices(), weight.crow_indices()]
+
+    assert stored_bytes(layout, 32, 64, sparsity=sparsity, block=4) == sum(p.numel() * p.element_size() for p in parts)
+
+
+def test_a_point_says_when_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording(monkeypatch, ANSWER)
+
+    age = datetime.now(UTC) - datetime.fromisoformat(timed(KernelStopwatch()).date)
+
+    assert timedelta(0) <= age < timedelta(minutes=5)
+
+
+def test_no_difference_on_a_busy_machine_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    for cpu_s, now in ((0.95, 0.004), (0.5, 0.004), (0.5, 0.001)):
+        with monkeypatch.context() as patch:
+            recording(patch, ANSWER | {"rounds": [[0.004, 0.004, now]] * 8, "cpu_s": cpu_s})
+            told.append(timed(KernelStopwatch()).is_telling)
+
+    assert told == [True, False, True]
+
+
+def test_a_process_has_one_stopwatch_for_kernels() -> None:
+    assert kernel_stopwatch() is kernel_stopwatch()
 
 
 # The subprocess
