@@ -35,6 +35,8 @@ class Range:
     high: float
     step: float
     label: str
+    is_logarithmic: bool = False
+    """Whether it spans so much that a slider moves by factors; `step` is then the factor from one stop to the next."""
 
     @property
     def is_integer(self) -> bool:
@@ -204,6 +206,27 @@ def technique(function: Callable[P, nn.Module]) -> Technique[P]:
             range, or the function does not take exactly one model.
     """
     return Technique(function)
+
+
+def knobs_of(function: Callable[..., object]) -> dict[str, Knob]:
+    """The knobs that a plain function declares in its keyword-only arguments, in their order."""
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    declared = ((one.name, _knob_of(hints.get(one.name))) for one in parameters if one.kind is one.KEYWORD_ONLY)
+    return {name: knob for name, knob in declared if knob is not None}
+
+
+def defaults_of(function: Callable[..., object]) -> dict[str, Value]:
+    """The default of each knob of a plain function.
+
+    Raises:
+        TypeError: a knob has no default.
+    """
+    parameters = inspect.signature(function).parameters
+    for name in knobs_of(function):
+        if parameters[name].default is inspect.Parameter.empty:
+            raise TypeError(f"{function.__name__}: {name} has no default")
+    return {name: parameters[name].default for name in knobs_of(function)}
 
 
 def _declared_knobs(function: Callable[..., nn.Module]) -> tuple[dict[str, Knob], frozenset[str]]:

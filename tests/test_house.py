@@ -13,7 +13,7 @@ PACKAGE = "efflab"
 FRONT_DOOR = "__init__"
 FLOORS = [
     {"shipped", "knobs", "data", "models", "training", "runtime", "measure"},
-    {"prune"},
+    {"prune", "costs"},
     {"recipe", "lab", "budget", "papers", "journal", "questions"},
     {"figures"},
     {FRONT_DOOR},  # efflab/__init__.py: names the public API, and so sees everything but the roof
@@ -29,6 +29,7 @@ NEIGHBOURS = {
     ("training", "data"): "the loss belongs to the data",
     ("measure", "data"): "the score belongs to the data",
     ("measure", "runtime"): "what is timed and weighed is what would be shipped",
+    ("measure", "shipped"): "cited carbon intensities lie in the shipped folder",
     ("lab", "recipe"): "a lab runs recipes",
     ("budget", "lab"): "a budget judges a lab's previews",
     ("budget", "questions"): "its judgement is a verdict, like that of an exercise",

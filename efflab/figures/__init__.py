@@ -1,8 +1,12 @@
 """Results in, pictures out: each a plotly figure, one sentence and a table. Never a model, never a clock."""
 
+from efflab.figures.break_even import sparse_speed
+from efflab.figures.frontier import frontier_map
 from efflab.figures.images import changed
+from efflab.figures.layer_times import layer_times
 from efflab.figures.layers import layers
 from efflab.figures.picture import Picture
+from efflab.figures.roofline import roofline
 from efflab.figures.sensitivity import sensitivity
 from efflab.figures.theme import templates
 from efflab.figures.tradeoff import tradeoff
@@ -12,10 +16,14 @@ from efflab.figures.weights import histogram, mask
 __all__ = [
     "Picture",
     "changed",
+    "frontier_map",
     "histogram",
+    "layer_times",
     "layers",
     "mask",
+    "roofline",
     "sensitivity",
+    "sparse_speed",
     "templates",
     "tradeoff",
     "training_curve",

@@ -25,12 +25,13 @@ async function load(packed) {
   }
 }
 
-async function initialize({ model }) {
+function initialize({ model }) {
   const packed = model.get("packed");
   const shared = (globalThis[PLOTLY] ??= Promise.withResolvers());
   if (packed?.byteLength && !shared.isLoading) {
     shared.isLoading = true;
-    await load(packed).then(shared.resolve, (error) => {
+    // Not awaited: anywidget gives up on a model that takes more than two seconds to begin with.
+    load(packed).then(shared.resolve, (error) => {
       delete globalThis[PLOTLY]; // the carrier of the next kernel may have better luck
       shared.reject(error);
     });

@@ -14,8 +14,10 @@ from efflab.questions import Verdict
 from efflab.recipe import AnyTechnique, Recipe
 from efflab.widgets.asking import Checked, Gate, QuizView
 from efflab.widgets.bench import Bench
+from efflab.widgets.break_even import BreakEvenExplorer
 from efflab.widgets.judging import Judging
 from efflab.widgets.live_figure import preload
+from efflab.widgets.machine import MachineCard
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -57,6 +59,14 @@ class Chapter:
         gate = self.predict(prediction) if prediction else None
         return Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options)
 
+    def break_even(self, *, prediction: str | None = None, **options: Any) -> BreakEvenExplorer:
+        """Sparse against dense on this machine. `prediction` is asked for first; options: as for `BreakEvenExplorer`.
+
+        Raises:
+            TypeError: `BreakEvenExplorer` has no such option.
+        """
+        return BreakEvenExplorer(gate=self.predict(prediction) if prediction else None, **options)
+
     def check(self, id: str, function: Callable[..., object]) -> Checked:
         """Run the learner's function on the cases of an exercise."""
         return self._checked(id, self.questions.check(id, function), None)
@@ -64,6 +74,10 @@ class Chapter:
     def judge(self, lab: Lab, recipe: Recipe, budget: Budget) -> Judging:
         """Run a recipe, training included, and say whether it meets a budget on validation data."""
         return Judging(lab, recipe, budget, self._checked)
+
+    def machine(self) -> MachineCard:
+        """The machine on which this chapter's numbers are measured."""
+        return MachineCard()
 
     def source(self, function: Callable[..., object] | AnyTechnique) -> Code:
         """The source of a function of the package, as it runs."""

@@ -4,12 +4,17 @@ The same declaration checks a call and labels its control, so a technique that a
 no further work.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets
 
 from efflab.knobs import Choice, Knob, Range, Setting, Value
 from efflab.recipe import AnyTechnique
+
+ACRONYMS = {"kv": "KV", "pue": "PUE", "gb": "GB", "kwh": "kWh", "tflops": "TFLOP/s"}
+"""Words in the names of knobs that are not written in small letters."""
 
 
 def knobs_to_show(technique: AnyTechnique, controls: Sequence[str] | None) -> list[str]:
@@ -68,7 +73,8 @@ class Control(ipywidgets.VBox):
         """
         if not isinstance(setting, dict):
             self.knob.check(self.name, setting)
-            self._switch.value, self._whole.value = False, setting
+            self._switch.value = False
+            self._put(self._whole, setting)
             return
         for layer, value in setting.items():
             if layer not in self._parts:
@@ -77,7 +83,7 @@ class Control(ipywidgets.VBox):
         self._quiet = True  # one move, not one a layer
         self._switch.value = True
         for layer, value in setting.items():
-            self._parts[layer].value = value
+            self._put(self._parts[layer], value)
         self._quiet = False
         self._moved()
 
@@ -90,10 +96,24 @@ class Control(ipywidgets.VBox):
         for widget in (self._whole, self._switch, *self._parts.values()):
             widget.disabled = is_locked
 
+    def _put(self, widget: ipywidgets.ValueWidget, value: Any) -> None:
+        """Set the widget; a slider of stops gets one more where the value lies between two."""
+        if not (isinstance(self.knob, Range) and isinstance(widget, ipywidgets.SelectionSlider)):
+            widget.value = value
+            return
+        quiet, self._quiet = self._quiet, True
+        with widget.hold_sync():  # one message: new options alone would send the handle to the first one
+            before = widget.value
+            widget.options = _options([*_stops(self.knob), value])
+            widget.value = value
+        self._quiet = quiet
+        if value != before:
+            self._moved()
+
     def _lay_out(self) -> None:
         body = self._rows if self._switch.value else self._whole
         rest = [self._switch] if self._parts else []
-        self.children = [_label(self.name.replace("_", " ").capitalize(), self.knob.label), body, *rest]
+        self.children = [_label(spoken(self.name), self.knob.label), body, *rest]
 
     def _switched(self) -> None:
         self._lay_out()
@@ -120,9 +140,28 @@ def _widget(knob: Knob, value: Value) -> ipywidgets.ValueWidget:
     wide = ipywidgets.Layout(width="auto")
     if isinstance(knob, Choice):
         return ipywidgets.RadioButtons(options=knob.options, value=value, layout=wide)
+    if knob.is_logarithmic:
+        # FloatLogSlider would bring a published 6.74 to the nearest stop as soon as it is on the page.
+        return ipywidgets.SelectionSlider(options=_options([*_stops(knob), value]), value=value, layout=wide)
     slider = ipywidgets.IntSlider if knob.is_integer else ipywidgets.FloatSlider
     extra = {} if knob.is_integer else {"readout_format": ".0%" if knob.is_fraction else number_format(knob.step)}
     return slider(value=value, min=knob.low, max=knob.high, step=knob.step, layout=wide, **extra)
+
+
+def _stops(knob: Range) -> list[Value]:
+    """Where a slider that moves by factors stops: from end to end, in round numbers."""
+    raw = itertools.takewhile(lambda stop: stop < knob.high, (knob.low * knob.step**n for n in itertools.count()))
+    return [*(stop if knob.is_integer else float(f"{stop:.2g}") for stop in raw), knob.high]
+
+
+def _options(values: Sequence[Value]) -> list[tuple[str, Value]]:
+    return [(f"{value:,.10g}" if isinstance(value, float) else f"{value:,}", value) for value in sorted(set(values))]
+
+
+def spoken(name: str) -> str:
+    """The name of a knob as people write it: `kv_bits` becomes "KV bits"."""
+    first, *rest = (ACRONYMS.get(word, word) for word in name.split("_"))
+    return " ".join([first if first.isupper() else first.capitalize(), *rest])
 
 
 def number_format(step: float) -> str:

@@ -6,16 +6,33 @@ import pytest
 import torch
 
 from efflab.data import Classification
-from efflab.figures import Picture, changed, histogram, layers, mask, sensitivity, theme, tradeoff, training_curve
+from efflab.figures import (
+    Picture,
+    changed,
+    frontier_map,
+    histogram,
+    layer_times,
+    layers,
+    mask,
+    roofline,
+    sensitivity,
+    sparse_speed,
+    theme,
+    tradeoff,
+    training_curve,
+)
 from efflab.figures.picture import draw, thinned
 from efflab.prune import Point
 from efflab.training import Epoch
+from tests.figures.test_figure_roofline import CONV, POOL, ROOF, TIMES, WORK
+from tests.support import product
 
 
 @pytest.fixture
 def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
     """One of each kind, and those that draw something else."""
     weight, label, none = torch.eye(200)[:, :150], torch.zeros(2, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+    products = [product(0.5, 3.0), product(0.9, 0.5), product(0.9, 2.0, rows=128), product(0.9, 0.4, batch=64)]
     trail, whole = [visit(0.5, 940), visit(0.8, 901, tuned=True)], size(("a.weight", 100, 60))
     return {
         "tradeoff": tradeoff(trail, "sparsity", baseline=baseline, curve=trail, predicted=(0.8, 0.7), title="t"),
@@ -28,11 +45,15 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "changed": changed(torch.rand(2, 1, 8, 8), label, label, label + 1, ("a", "b"), n_changed_total=2),
         "nothing changed": changed(torch.rand(0, 1, 8, 8), none, none, none, ("a", "b"), n_changed_total=0),
         "training": training_curve([Epoch(1, 3, 0.5, 0.9)], 3, Classification(), before=0.8),
+        "sparse speed": sparse_speed(products, rows=64, columns=32, batch=1, chosen=products[0], predicted=0.7),
+        "frontier": frontier_map(products),
+        "roofline": roofline([CONV, POOL], ROOF),
+        "layer times": layer_times(WORK, TIMES),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 10
+    assert len(pictures) == 14
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name
@@ -58,7 +79,7 @@ def test_every_axis_that_is_shown_has_a_title(pictures):
     for name, picture in pictures.items():
         axes = [picture.figure.layout.xaxis, picture.figure.layout.yaxis]
         untitled = [a for a in axes if a.visible is not False and a.showticklabels is not False and not a.title.text]
-        assert len(untitled) == (1 if name == "layers" else 0), name  # the names of the layers say it
+        assert len(untitled) == (1 if name in ("layers", "layer times") else 0), name  # the names of the layers say it
 
 
 def test_every_table_names_its_columns_and_every_sentence_ends(pictures):

@@ -8,7 +8,7 @@ from torch import nn
 
 from efflab.knobs import Choice, Range, technique
 from efflab.recipe import TECHNIQUES
-from efflab.widgets.controls import Control
+from efflab.widgets.controls import Control, spoken
 
 SPARSITY = Range(0.0, 1.0, 0.01, "fraction of weights removed")
 SCOPE = Choice(("global", "per layer"), "where weights compete")
@@ -85,3 +85,32 @@ def test_a_technique_of_a_learner_gets_its_controls_with_no_further_work():
 
     control = Control("factor", shrink.knobs["factor"], shrink.defaults["factor"])
     assert control.children[0].value == "<span class='efflab-label'><b>Factor</b>: factor</span>"
+
+
+COUNT = Range(1, 1000, 2, "requests", is_logarithmic=True)
+SIZE = Range(0.01, 10.0, 10**0.1, "size", is_logarithmic=True)
+
+
+def test_a_range_of_many_decades_becomes_a_slider_of_round_stops_from_end_to_end():
+    counts, sizes = (Control("x", knob, knob.low).children[1] for knob in (COUNT, SIZE))
+    assert [value for _, value in counts.options] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]
+    assert [value for _, value in sizes.options][10:21] == [0.1, 0.13, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.79, 1.0]
+    assert sizes.options[-1] == ("10", 10.0)
+    assert counts.options[-1] == ("1,000", 1000)
+
+
+@pytest.mark.parametrize(("knob", "value"), [(COUNT, 100), (SIZE, 6.74)])
+def test_such_a_slider_keeps_a_value_between_its_stops_and_that_is_one_move(knob, value):
+    control, told = Control("x", knob, knob.low), []
+    control.on_change(lambda: told.append(control.setting))
+    control.set(value)
+    control.set(value)
+    assert told == [value]
+    control.set(knob.high)
+    assert control.setting == knob.high
+    assert Control("x", knob, value).setting == value
+
+
+def test_names_are_written_as_people_write_them():
+    names = [spoken(name) for name in ("kv_bits", "pue", "grams_per_kwh", "sparsity")]
+    assert names == ["KV bits", "PUE", "Grams per kWh", "Sparsity"]

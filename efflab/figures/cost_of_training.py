@@ -1,0 +1,141 @@
+"""What a training emits beside those that were published, and what a million requests cost over their latency."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from efflab.costs import ServingCost, TrainingCost, TrainingRun
+from efflab.costs.texts import power, three
+from efflab.figures.costs import decade_axis
+from efflab.figures.picture import Picture, draw
+from efflab.figures.text import ms_text
+from efflab.figures.theme import BASE, NOW, Json
+
+YOURS = "<b>your training</b>"
+
+
+def training_beside_runs(now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost]) -> Picture:
+    """Tonnes of CO2 of a training, and below it of published ones: as published, and as the formula has them.
+
+    estimates: the cost of each run, with its own parameters and tokens and the assumptions of `now`.
+    """
+    published = [run.co2_kg for run in runs]
+    computed = [estimate.co2_kg for estimate in estimates]
+    names = [YOURS, *(run.model for run in runs)]
+    cited = [(row, kg) for row, kg in enumerate(published, start=1) if kg is not None]
+    traces = [
+        _points("formula, your assumptions", computed, list(range(1, len(names))), NOW, "diamond"),
+        _points("published", [kg for _, kg in cited], [row for row, _ in cited], BASE, "circle"),
+        _points("your training", [now.co2_kg], [0], NOW, "star"),
+    ]
+    values = [now.co2_kg / 1000, *(kg / 1000 for kg in computed), *(kg / 1000 for _, kg in cited)]
+    layout = {
+        "xaxis": _tonnes(values),
+        "yaxis": {
+            "range": [len(names) - 0.5, -0.5],
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "ticks": "",
+        },
+        "showlegend": True,
+    }
+    return Picture(draw(traces, layout), _training_sentence(now), _training_table(now, runs, estimates))
+
+
+def _tonnes(values: Sequence[float]) -> Json:
+    """The axis; electricity without any carbon has no place on a logarithmic one."""
+    return decade_axis("CO2 (tonnes)", [value for value in values if value > 0] or [1.0])
+
+
+def _points(name: str, kg: Sequence[float], rows: Sequence[int], colour: str, symbol: str) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [value / 1000 for value in kg],
+        "y": list(rows),
+        "marker": {"color": colour, "symbol": symbol},
+        "hovertemplate": f"{name}: %{{x:.3~g}} t<extra></extra>",
+    }
+
+
+def _training_sentence(now: TrainingCost) -> str:
+    return (
+        f"The training takes {power(now.flops)} operations, {three(now.device_hours)} device hours "
+        f"({three(now.days)} days), {three(now.energy_kwh)} kWh and {three(now.co2_kg)} kg of CO2, "
+        "all but the operations estimated."
+    )
+
+
+def _training_table(now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost]) -> pd.DataFrame:
+    computed = [now, *estimates]
+    return pd.DataFrame(
+        {
+            "training": ["yours", *(run.model for run in runs)],
+            "published energy (MWh)": _thousands([None, *(run.energy_kwh for run in runs)]),
+            "computed energy (MWh)": _thousands([cost.energy_kwh for cost in computed]),
+            "published CO2 (t)": _thousands([None, *(run.co2_kg for run in runs)]),
+            "computed CO2 (t)": _thousands([cost.co2_kg for cost in computed]),
+        }
+    )
+
+
+def _thousands(values: Sequence[float | None]) -> list[float]:
+    """Megawatt hours from kWh, tonnes from kg; what is not known as NaN, which the table shows as a dash."""
+    return [math.nan if value is None else round(value / 1000, 2) for value in values]
+
+
+def serving_price(now: ServingCost, measured: ServingCost) -> Picture:
+    """The price of a million requests over their latency; `measured` is at the latency that was measured.
+
+    The price grows with the latency in proportion: a line through the origin, drawn over the decades around both.
+    """
+    ends = (min(now.latency_ms, measured.latency_ms) / 5, max(now.latency_ms, measured.latency_ms) * 5)
+    prices = [latency_ms * now.price / now.latency_ms for latency_ms in ends]
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(ends),
+        "y": prices,
+        "line": {"color": BASE, "dash": "dash"},
+        "name": "at this price of a core hour",
+        "hoverinfo": "skip",
+    }
+    traces = [line, _place("this setting", now, NOW, "diamond"), _place("measured", measured, BASE, "circle")]
+    layout = {
+        "xaxis": decade_axis("latency (ms)", ends),
+        "yaxis": decade_axis("price of a million requests", prices),
+        "showlegend": True,
+    }
+    return Picture(draw(traces, layout), _serving_sentence(now, measured), _serving_table(now, measured))
+
+
+def _place(name: str, cost: ServingCost, colour: str, symbol: str) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [cost.latency_ms],
+        "y": [cost.price],
+        "marker": {"color": colour, "symbol": symbol},
+        "name": name,
+        "hovertemplate": f"{name}: %{{x:.3~g}} ms, %{{y:.3~g}}<extra></extra>",
+    }
+
+
+def _serving_sentence(now: ServingCost, measured: ServingCost) -> str:
+    ratio = now.price / measured.price
+    against = "" if now == measured else f" That is {three(ratio)} times the price at the measured latency."
+    return (
+        f"A million requests of {ms_text(now.latency_ms)} take {three(now.core_hours)} core hours and cost "
+        f"{three(now.price)}, with {three(now.energy_kwh)} kWh and {three(now.co2_g)} g of CO2 (estimated).{against}"
+    )
+
+
+def _serving_table(now: ServingCost, measured: ServingCost) -> pd.DataFrame:
+    rows = [
+        (name, cost.latency_ms, cost.core_hours, cost.price, cost.energy_kwh, cost.co2_g)
+        for name, cost in (("measured", measured), ("this setting", now))
+    ]
+    heads = ["latency (ms)", "core hours", "price", "electricity (kWh)", "CO2 (g)"]
+    return pd.DataFrame(rows, columns=["", *heads])

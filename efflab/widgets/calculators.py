@@ -1,0 +1,251 @@
+"""The calculators of chapter 01: memory, tokens a second, training and serving of a model.
+
+Each is one formula of `efflab.costs`; here stands only which presets it offers and which tiles it shows.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from efflab.costs import (
+    DecodingSpeed,
+    Memory,
+    ServingCost,
+    TrainingCost,
+    decoding_speed,
+    does_it_fit,
+    llm_memory,
+    presets,
+    serving_cost,
+    training_cost,
+)
+from efflab.costs.texts import power, three
+from efflab.figures import Picture
+from efflab.figures.cost_of_training import serving_price, training_beside_runs
+from efflab.figures.costs import decoding_bound, memory_use
+from efflab.figures.text import bytes_text, ms_text, percent_text
+from efflab.measure.energy import WATTS_SOURCE
+from efflab.widgets.calculator import Calculator, Chosen, Preset, Subject
+from efflab.widgets.tiles import badge, tile
+
+MODEL, DEVICE, RUN, GPU, COUNTRY = "Model", "Device", "Published training", "GPU", "Electricity of"
+SHAPE = ("billion_parameters", "layers", "kv_heads", "head_dim")
+FITTED = ("Galaxy S24 Ultra", "MacBook Air M2", "RTX 4090", "A100 80GB")
+"""The devices of "does it fit?": a phone, a laptop, a GPU for one, a GPU of a data centre."""
+BITS = (32, 16, 8, 4)
+BATCHES = tuple(2**power for power in range(11))
+
+WEIGHTS = "parameters x bits / 8"
+CACHE = "2 (keys and values) x layers x kv_heads x head_dim x context x batch x bits / 8"
+BOUND = "bandwidth / bytes read for each token: each weight, and the request's own keys and values, are read once"
+FLOPS = "6 for each parameter and token: 2 forwards, 4 backwards"
+
+
+def llm_memory_calculator() -> Calculator:
+    """What a language model takes in memory, and into which devices it fits; headless: `llm_memory`, `does_it_fit`."""
+    return Calculator(
+        Subject(
+            llm_memory,
+            _memory_tiles,
+            _memory_picture,
+            choosers={MODEL: _models()},
+            chosen={MODEL: "Llama-2-7B"},
+            folded=SHAPE,
+            fold_title="The shape of the model",
+        )
+    )
+
+
+def decoding_calculator() -> Calculator:
+    """How many tokens a second the memory's bandwidth allows at most; headless: `decoding_speed`."""
+    return Calculator(
+        Subject(
+            decoding_speed,
+            _decoding_tiles,
+            _decoding_picture,
+            choosers={MODEL: _models(), DEVICE: _devices()},
+            chosen={MODEL: "Llama-2-7B", DEVICE: "MacBook Air M2"},
+            start={"bits": 4},
+            folded=(*SHAPE, "bandwidth_gb_per_s"),
+            fold_title="Model and memory",
+        )
+    )
+
+
+def training_calculator() -> Calculator:
+    """Operations, time, electricity and carbon of a training beside published ones; headless: `training_cost`."""
+    return Calculator(
+        Subject(
+            training_cost,
+            _training_tiles,
+            _training_picture,
+            choosers={RUN: _runs(), GPU: _gpus(), COUNTRY: _countries()},
+            chosen={RUN: "Llama 2 7B", GPU: "A100 80GB", COUNTRY: "World"},
+            folded=("peak_tflops", "watts", "devices", "grams_per_kwh"),
+            fold_title="Device and electricity",
+            height=420,
+        )
+    )
+
+
+def serving_calculator(latency_ms: float) -> Calculator:
+    """What a million requests cost at your measured latency, such as `report.speed.now.median_ms`.
+
+    Headless: `serving_cost`.
+
+    Raises:
+        ValueError, TypeError: `latency_ms` is no number of milliseconds in the range of the control.
+    """
+    measured = Preset("as measured", {"latency_ms": latency_ms}, "timed on this machine")
+    return Calculator(
+        Subject(
+            serving_cost,
+            _serving_tiles,
+            lambda now, settings: _serving_picture(now, settings, latency_ms),
+            choosers={"Latency": (measured,), COUNTRY: _countries()},
+            chosen={"Latency": measured.name, COUNTRY: "World"},
+            folded=("pue", "grams_per_kwh"),
+            fold_title="Building and electricity",
+        )
+    )
+
+
+# What there is to choose.
+
+
+def _models() -> tuple[Preset, ...]:
+    return tuple(Preset(model.name, model.shape, model.source) for model in presets().models)
+
+
+def _devices() -> tuple[Preset, ...]:
+    return tuple(
+        Preset(device.name, {"bandwidth_gb_per_s": device.bandwidth_gb_per_s}, device.source)
+        for device in presets().devices
+    )
+
+
+def _runs() -> tuple[Preset, ...]:
+    return tuple(
+        Preset(
+            run.model, {"billion_parameters": run.n_parameters / 1e9, "billion_tokens": run.n_tokens / 1e9}, run.source
+        )
+        for run in presets().runs
+    )
+
+
+def _gpus() -> tuple[Preset, ...]:
+    return tuple(
+        Preset(device.name, {"peak_tflops": device.peak_tflops, "watts": device.watts}, device.source)
+        for device in presets().devices
+        if device.peak_tflops is not None and device.watts is not None
+    )
+
+
+def _countries() -> tuple[Preset, ...]:
+    return tuple(
+        Preset(
+            one.country, {"grams_per_kwh": one.grams_per_kwh}, f"{one.grams_per_kwh} g/kWh in {one.year}; {one.source}"
+        )
+        for one in presets().countries
+    )
+
+
+# How each result is shown.
+
+
+def _cited(chosen: Chosen, title: str) -> str:
+    """The badge of a number from a chooser: cited while it is at a preset, else estimated."""
+    preset = chosen[title]
+    return preset.badge if preset else badge("estimated", "your own numbers")
+
+
+def _memory_tiles(memory: Memory, chosen: Chosen) -> str:
+    fits = does_it_fit(memory, [presets().device(name) for name in FITTED])
+    sizes = tile(
+        "Memory",
+        bytes_text(memory.total_bytes),
+        f"weights {bytes_text(memory.weight_bytes)} {badge('computed', WEIGHTS)}",
+        f"KV cache {bytes_text(memory.kv_cache_bytes)} {badge('computed', CACHE)}",
+        f"the model's shape {_cited(chosen, MODEL)}",
+    )
+    lines = [
+        f"<b>{fit.verdict}</b>: {percent_text(fit.share, 0)} of {escape(fit.device.name)} ({fit.device.kind}, "
+        f"{fit.device.memory_bytes / 1e9:g} GB) {badge('cited', fit.device.source)}"
+        for fit in fits
+    ]
+    n_fits = sum(fit.fits for fit in fits)
+    return sizes + tile("Does it fit?", f"into {n_fits} of {len(fits)}", *lines)
+
+
+def _memory_picture(memory: Memory, settings: Mapping[str, Any]) -> Picture:
+    others = [llm_memory(**{**settings, "bits": bits}) for bits in BITS if bits != memory.bits]
+    return memory_use(memory, others, does_it_fit(memory, [presets().device(name) for name in FITTED]))
+
+
+def _decoding_tiles(speed: DecodingSpeed, chosen: Chosen) -> str:
+    each = three(speed.tokens_per_second_each)
+    shared = f", shared by {speed.batch:,}" if speed.batch > 1 else ""
+    return tile(
+        "Tokens per second",
+        f"≤ {three(speed.tokens_per_second)}",
+        f"an upper bound {badge('computed', BOUND)}",
+        f"for each of {speed.batch:,} requests ≤ {each}" if speed.batch > 1 else "for one request",
+    ) + tile(
+        "Read for each token",
+        bytes_text(speed.bytes_per_token),
+        f"weights {bytes_text(speed.weight_bytes)}, KV cache {bytes_text(speed.kv_cache_bytes)}{shared} "
+        f"{badge('computed', f'({WEIGHTS} + {CACHE}) / batch')}",
+        f"at {three(speed.bandwidth_gb_per_s)} GB/s {_cited(chosen, DEVICE)}",
+        f"the model's shape {_cited(chosen, MODEL)}",
+    )
+
+
+def _decoding_picture(speed: DecodingSpeed, settings: Mapping[str, Any]) -> Picture:
+    curve, base = (
+        [decoding_speed(**{**settings, "batch": batch, "bits": bits}) for batch in BATCHES] for bits in (speed.bits, 16)
+    )
+    return decoding_bound(speed, curve, base)
+
+
+def _training_tiles(cost: TrainingCost, chosen: Chosen) -> str:
+    assumed = badge("estimated", "rests on the utilisation, the watts and the PUE, which are yours to change")
+    hours = badge("estimated", "operations / (peak x utilisation); the utilisation is yours to change")
+    days = f"{three(cost.days)} days with all devices at work"
+    tonnes, electricity = f"{three(cost.co2_kg / 1000)} t of CO2", f"{three(cost.energy_kwh / 1000)} MWh of electricity"
+    return (
+        tile("Operations", power(cost.flops), badge("computed", FLOPS), f"the training {_cited(chosen, RUN)}")
+        + tile("Device hours", three(cost.device_hours), hours, days, f"the device {_cited(chosen, GPU)}")
+        + tile("Carbon", tonnes, f"{electricity} {assumed}", f"the electricity {_cited(chosen, COUNTRY)}")
+    )
+
+
+def _training_picture(cost: TrainingCost, settings: Mapping[str, Any]) -> Picture:
+    runs = presets().runs
+    estimates = [
+        training_cost(
+            **{**settings, "billion_parameters": run.n_parameters / 1e9, "billion_tokens": run.n_tokens / 1e9}
+        )
+        for run in runs
+    ]
+    return training_beside_runs(cost, runs, estimates)
+
+
+def _serving_tiles(cost: ServingCost, chosen: Chosen) -> str:
+    timed = badge("measured", "timed on this machine") if chosen["Latency"] else badge("estimated", "not measured")
+    watts = badge("estimated", f"watts and PUE are yours to change. {WATTS_SOURCE}")
+    electricity = f"{three(cost.energy_kwh)} kWh of electricity {watts}"
+    return (
+        tile(
+            "A million requests",
+            f"{three(cost.core_hours)} core hours",
+            f"{ms_text(cost.latency_ms)} for each {timed}",
+            badge("computed", "latency x cores x 1,000,000 requests / 3,600 s"),
+        )
+        + tile("Price", three(cost.price), badge("estimated", "the price of a core hour is yours to change"))
+        + tile("Carbon", f"{three(cost.co2_g)} g of CO2", electricity, f"the electricity {_cited(chosen, COUNTRY)}")
+    )
+
+
+def _serving_picture(cost: ServingCost, settings: Mapping[str, Any], measured_ms: float) -> Picture:
+    measured = serving_cost(**{**settings, "latency_ms": measured_ms})
+    return serving_price(cost, measured)

@@ -1,0 +1,60 @@
+"""The calculators in a real page: published numbers survive being shown, and every control has a name."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser.driver import NotebookPage, write_notebook
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+CELL = "from efflab.widgets.calculators import training_calculator\ntraining_calculator()"
+SENTENCE = ".efflab-sentence"
+
+
+@pytest.fixture
+def calculator(tmp_path, lab, page) -> NotebookPage:
+    name = f"{tmp_path.name}.ipynb"
+    write_notebook(lab.root / name, CELL)
+    page.open(name)
+    page.run_all()
+    page.page.wait_for_selector(".efflab-figure[data-drawn]")
+    return page
+
+
+def chosen(page):
+    return [box.input_value() for box in page.page.locator(".efflab-controls select").all()]
+
+
+def test_published_numbers_survive_being_shown_and_the_keyboard_moves_from_them(calculator):
+    assert chosen(calculator) == ["Llama 2 7B", "A100 80GB", "World"]
+    assert "8.09 x 10^22 operations" in calculator.page.locator(SENTENCE).inner_text()
+    handle = calculator.page.get_by_role("slider", name="Billion parameters")
+    calculator.show(handle.first).focus()
+    calculator.page.keyboard.press("ArrowRight")
+    calculator.page.wait_for_selector(f"{SENTENCE}:has-text('9.48 x 10^22 operations')")  # 7.9 billion
+    assert chosen(calculator) == ["your own numbers", "A100 80GB", "World"]
+
+
+def test_the_working_stays_open_while_its_numbers_change(calculator):
+    calculator.page.get_by_text("How it is computed").click()
+    calculator.page.locator(".efflab-controls select").first.select_option("Llama 2 70B")
+    calculator.page.wait_for_selector(".efflab-fold[open]:has-text('6 x 69 x 10^9 parameters')")
+
+
+def test_axe_finds_nothing_serious(calculator):
+    if not AXE.exists():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("axe-core is not there: run `make axe` once")
+    calculator.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+    calculator.page.get_by_text("How it is computed").click()
+    calculator.page.get_by_text("Device and electricity").click()
+    found = calculator.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
+    serious = [
+        (one["id"], [n["html"][:200] for n in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == [], json.dumps(serious, indent=1)

@@ -1,0 +1,134 @@
+"""Pictures of costs: what is computed beside what was published, never with the same marker."""
+
+import math
+
+import plotly.graph_objects as go
+import pytest
+
+from efflab.costs import decoding_speed, does_it_fit, llm_memory, presets, serving_cost, training_cost
+from efflab.figures import Picture, theme
+from efflab.figures.cost_of_training import serving_price, training_beside_runs
+from efflab.figures.costs import decade_axis, decoding_bound, memory_use
+
+DEVICES = [presets().device(name) for name in ("Galaxy S24 Ultra", "MacBook Air M2", "RTX 4090", "A100 80GB")]
+BATCHES = (1, 4, 16)
+
+
+def memory(bits: int, **options: int) -> Picture:
+    now = llm_memory(bits=bits, **options)
+    others = [llm_memory(bits=other, **options) for other in (16, 8, 4) if other != bits]
+    return memory_use(now, others, does_it_fit(now, DEVICES))
+
+
+def decoding(bits: int, batch: int = 4) -> Picture:
+    curve, base = ([decoding_speed(bits=b, batch=n) for n in BATCHES] for b in (bits, 16))
+    return decoding_bound(decoding_speed(bits=bits, batch=batch), curve, base)
+
+
+def training(**options: float) -> Picture:
+    runs = presets().runs
+    return training_beside_runs(training_cost(**options), runs, [training_cost() for _ in runs])
+
+
+def serving(latency_ms: float = 0.5) -> Picture:
+    return serving_price(serving_cost(latency_ms=latency_ms), serving_cost(latency_ms=1.0))
+
+
+PICTURES = {"memory": memory(4), "decoding": decoding(4), "training": training(), "serving": serving()}
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+def test_plotly_finds_every_figure_valid_and_the_projector_can_change_its_looks(picture):
+    content = picture.figure.to_dict()
+    assert len(go.Figure(content).data) == len(picture.figure.data) > 1
+    content["layout"].pop("template")
+    assert "font" not in str(content)
+    assert {trace.get("line", {}).get("width", 0) for trace in content["data"]} == {0}
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+def test_every_axis_of_numbers_has_a_title_and_every_sentence_ends(picture):
+    assert picture.figure.layout.xaxis.title.text
+    assert picture.figure.layout.yaxis.title.text or picture.figure.layout.yaxis.ticktext
+    assert picture.sentence.endswith(".")
+    assert len(picture.table) > 1
+
+
+def test_weights_and_cache_are_stacked_in_gigabytes_and_the_setting_stands_out():
+    weights, cache, *_ = memory(4).figure.data
+    assert memory(4).figure.layout.barmode == "stack"
+    assert list(weights.x) == pytest.approx([13.48, 6.74, 3.37])
+    assert list(cache.x) == pytest.approx([2.147483648] * 3)
+    assert list(memory(4).figure.layout.yaxis.ticktext) == [
+        "16 bits: 15.6 GB",
+        "8 bits: 8.89 GB",
+        "<b>4 bits: 5.52 GB</b>",
+    ]
+    assert weights.marker.color[2] == theme.NOW != weights.marker.color[1]
+
+
+def test_devices_are_lines_up_to_the_smallest_that_is_large_enough():
+    lines = [trace for trace in memory(16).figure.data if trace.type == "scatter"]
+    assert [line.name for line in lines] == ["phone 12 GB", "laptop 16 GB"]
+    assert [line.x[0] for line in lines] == [12, 16]
+    assert len({line.line.dash for line in lines}) == 2
+    crowd = memory(16, batch=64).figure.data
+    assert [trace.name for trace in crowd if trace.type == "scatter"][-1] == "GPU 80 GB"
+
+
+def test_the_memory_sentence_says_what_fits():
+    assert memory(16).sentence == (
+        "With 16 bits for each weight the model takes 15.6 GB: 13.5 GB of weights and 2.15 GB of KV cache. Of each "
+        "device's memory: Galaxy S24 Ultra too large (130 %), MacBook Air M2 tight (98 %), RTX 4090 fits (65 %), "
+        "A100 80GB fits (20 %)."
+    )
+
+
+def test_the_bound_is_drawn_over_the_batch_beside_sixteen_bits():
+    base, curve, now = decoding(4).figure.data
+    assert list(curve.x) == list(base.x) == list(BATCHES)
+    assert list(curve.y) == pytest.approx([decoding_speed(bits=4, batch=n).tokens_per_second for n in BATCHES])
+    assert (now.x[0], now.y[0]) == (4, pytest.approx(curve.y[1]))
+    assert all(above > below for above, below in zip(curve.y, base.y, strict=True))
+
+
+def test_sixteen_bits_are_not_drawn_twice():
+    assert [trace.name for trace in decoding(16).figure.data] == ["16 bits, now", "this setting"]
+    assert list(decoding(16).table.columns) == ["batch", "at most, 16 bits (tokens/s)", "each request (tokens/s)"]
+
+
+def test_the_speed_sentence_says_that_it_is_an_upper_bound():
+    assert "This is an upper bound" in decoding(4).sentence
+    assert "for each of 4 requests" in decoding(4).sentence
+    assert "for each of" not in decoding(4, batch=1).sentence
+
+
+def test_published_trainings_stand_beside_the_formula_with_another_marker():
+    computed, published, yours = training(grams_per_kwh=100.0).figure.data
+    runs = presets().runs
+    assert list(published.x) == [run.co2_kg / 1000 for run in runs if run.co2_kg is not None]
+    assert len(computed.x) == len(runs) > len(published.x)
+    assert yours.x[0] == pytest.approx(training_cost(grams_per_kwh=100.0).co2_kg / 1000)
+    assert len({trace.marker.symbol for trace in (published, computed, yours)}) == 3
+    rows = training().figure.layout.yaxis.ticktext
+    assert [rows[row] for row in published.y] == [run.model for run in runs if run.co2_kg is not None]
+
+
+def test_what_was_not_published_is_a_gap_in_the_table():
+    table = training().table.set_index("training")
+    assert math.isnan(table.loc["TinyLlama 1.1B", "published CO2 (t)"])
+    assert table.loc["GPT-3 175B", "published energy (MWh)"] == 1287
+
+
+def test_the_price_grows_in_proportion_to_the_latency():
+    line, now, measured = serving(0.5).figure.data
+    assert measured.y[0] == pytest.approx(2 * now.y[0])
+    assert line.y[1] / line.y[0] == pytest.approx(line.x[1] / line.x[0])
+    assert "0.5 times the price at the measured latency" in serving(0.5).sentence
+    assert "times the price" not in serving(1.0).sentence
+
+
+def test_a_decade_axis_holds_its_values_and_does_not_jump_within_a_decade():
+    assert decade_axis("t", [3.0, 70.0]) == decade_axis("t", [2.0, 90.0])
+    assert decade_axis("t", [3.0, 70.0])["range"] == [0, 2]
+    assert decade_axis("t", [1.0])["range"] == [-1, 1]  # a point on the edge would be cut

@@ -1,0 +1,188 @@
+"""Calculators: controls from a formula's knobs, presets with their sources, the result as one moves."""
+
+import dataclasses
+import re
+
+import pytest
+
+from efflab.costs import decoding_speed, llm_memory, presets, serving_cost, training_cost
+from efflab.knobs import knobs_of
+from efflab.widgets.calculator import OWN
+from efflab.widgets.calculators import (
+    decoding_calculator,
+    llm_memory_calculator,
+    serving_calculator,
+    training_calculator,
+)
+from efflab.widgets.worker import worker
+
+MAKERS = {
+    llm_memory: llm_memory_calculator,
+    decoding_speed: decoding_calculator,
+    training_cost: training_calculator,
+    serving_cost: lambda: serving_calculator(0.42),
+}
+SECONDS = 30
+
+
+@pytest.fixture(params=MAKERS, ids=lambda formula: formula.__name__)
+def formula(request):
+    return request.param
+
+
+@pytest.fixture
+def calculator(formula):
+    return MAKERS[formula]()
+
+
+@pytest.fixture
+def memory():
+    return llm_memory_calculator()
+
+
+def test_every_knob_of_the_formula_has_a_control_and_the_result_is_the_formulas(calculator, formula):
+    assert list(calculator.controls) == list(knobs_of(formula))
+    assert calculator.result == formula(**calculator.settings)
+
+
+def test_the_line_of_python_that_is_shown_gives_the_same_result(calculator, formula):
+    names = {formula.__name__: formula}
+    assert eval(calculator.call, names) == calculator.result
+    assert calculator.call.split("(")[0] in calculator.fold.html
+
+
+def test_it_begins_at_presets_and_every_preset_of_every_chooser_can_be_chosen(calculator):
+    assert None not in calculator.chosen.values()
+    for title, choices in calculator.subject.choosers.items():
+        for preset in choices:
+            calculator.choose(title, preset.name)
+            assert calculator._choosers[title].value == preset.name
+            assert {name: calculator.settings[name] for name in preset.settings} == preset.settings
+            assert calculator.result == calculator.subject.formula(**calculator.settings)
+
+
+def test_every_preset_names_its_source(calculator):
+    assert calculator.subject.choosers
+    for choices in calculator.subject.choosers.values():
+        for preset in choices:
+            assert preset.source
+            assert "cited" in preset.badge
+
+
+def test_every_number_in_a_tile_has_a_badge_and_the_working_is_behind_the_fold(calculator):
+    tiles = re.findall(r"<div class='efflab-tile'>.*?</div>.*?</div>", calculator._tiles.value)
+    assert len(tiles) >= 2
+    for one in tiles:
+        assert re.search("computed|measured|estimated|cited", one), one
+    for line in calculator.result.working:
+        assert line.replace("<", "&lt;") in calculator.fold.html
+
+
+def test_the_sentence_is_the_pictures_and_the_newest_picture_is_drawn(calculator):
+    name = next(iter(calculator.controls))
+    for end in calculator.controls[name].knob.ends:
+        calculator.set(**{name: end})
+    worker().wait(SECONDS)
+    assert calculator.view.shown.sentence == calculator.readout.sentence
+    assert calculator.last_error is None
+
+
+def test_moving_a_control_by_hand_updates_the_result(memory):
+    memory.controls["bits"].children[1].value = 4
+    assert memory.result.weight_bytes == pytest.approx(3.37e9)
+    assert "3.37 GB" in memory._tiles.value
+    assert memory.chosen["Model"].name == "Llama-2-7B"
+
+
+def test_numbers_of_ones_own_are_no_preset_and_no_longer_cited(memory):
+    memory.set(layers=40)
+    assert memory._choosers["Model"].value == OWN
+    assert "your own numbers" in memory._tiles.value
+    memory.choose("Model", OWN)
+    assert memory.settings["layers"] == 40
+
+
+def test_choosing_a_model_in_the_list_is_one_move_to_its_published_shape(memory):
+    results = []
+    memory.controls["bits"].on_change(lambda: results.append("moved"))
+    memory._choosers["Model"].value = "Llama-2-70B"
+    assert memory.settings["kv_heads"] == 8
+    assert memory.result.weight_bytes == pytest.approx(2 * 68.98e9)
+    assert results == []
+
+
+def test_all_controls_set_together_are_one_picture(memory, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(memory.view, "show_picture", drawn.append)
+    worker().wait(SECONDS)
+    drawn.clear()
+    memory.set(bits=4, batch=8, context=8192)
+    worker().wait(SECONDS)
+    assert len(drawn) == 1
+    assert "4 bits" in drawn[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"bits": 0}, "bits .* must be a whole number from 1 to 32, not 0"),
+        ({"bits": 4, "batch": "many"}, "batch .* must be a whole number"),
+        ({"speed": 1}, "no control 'speed'; it has: billion_parameters"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_and_nothing_moves(memory, wrong, sentence):
+    before = memory.settings
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        memory.set(**wrong)
+    assert memory.settings == before
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "sentence"),
+    [("Model", "Llama-9", "Model has no preset 'Llama-9'; it has: GPT-2"), ("Colour", "red", "no choice of 'Colour'")],
+)
+def test_an_unknown_preset_is_answered_with_those_that_exist(memory, title, name, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        memory.choose(title, name)
+
+
+def test_an_error_of_the_formula_is_seen_and_the_next_move_clears_it(memory):
+    def broken(**_: object) -> None:
+        raise ValueError("the formula cannot do that")
+
+    shown = memory.subject
+    memory.subject = dataclasses.replace(shown, formula=broken)
+    memory.set(bits=8)
+    assert memory.readout.error == "the formula cannot do that"
+    memory.subject = shown
+    memory.set(bits=4)
+    assert (memory.readout.error, memory.last_error) == ("", None)
+
+
+def test_the_learners_latency_is_measured_until_it_is_moved():
+    calculator = serving_calculator(0.42)
+    assert calculator.result.latency_ms == 0.42
+    assert "measured" in calculator._tiles.value
+    calculator.set(latency_ms=0.21)
+    assert "not measured" in calculator._tiles.value
+    assert "0.5 times the price at the measured latency" in calculator.readout.sentence
+
+
+def test_a_latency_that_is_none_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"must be a number from 0\.0001"):
+        serving_calculator(0.0)
+
+
+def test_the_electricity_of_a_country_is_the_cited_one():
+    calculator = training_calculator()
+    calculator.choose("Electricity of", "France")
+    (france,) = (one for one in presets().countries if one.country == "France")
+    assert calculator.settings["grams_per_kwh"] == france.grams_per_kwh
+    assert france.source.split(",")[0] in calculator._tiles.value
+
+
+def test_the_projector_reaches_the_picture(memory):
+    memory.project(True)
+    assert memory.view.projector
+    memory.project(False)
+    assert not memory.view.projector
