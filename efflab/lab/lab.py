@@ -6,8 +6,11 @@ opens.
 """
 
 import math
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,7 @@ from efflab.measure.clock import now
 from efflab.measure.speed import Stopwatch
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
 from efflab.recipe import AnyTechnique, Recipe, check_recipe, step
-from efflab.runtime import export
+from efflab.runtime import Artefact, ExportError, export
 from efflab.training import Progress
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
@@ -61,6 +64,7 @@ class Lab:
         self.n_test_openings = 0
         self._networks = Networks(model, data, seed)
         self._judged = Kept[Preview](N_JUDGED)
+        self._base: _Weighed | None = None
 
     @classmethod
     def open(cls, checkpoint: str, *, seed: int = 0) -> "Lab":
@@ -149,17 +153,28 @@ class Lab:
         None when `stale` became true before it was done.
 
         Raises:
-            ExportError: the network cannot be exported. SpeedError: it could not be timed.
+            ExportError: the network cannot be exported, or no temporary file written. SpeedError: it could not be timed.
             ValueError: as `build` and `baseline`.
         """
         preview = self.preview(recipe)
-        with tempfile.TemporaryDirectory(prefix="efflab-", ignore_cleanup_errors=True) as folder:
-            base = export(self._networks.base, self.data.shape, Path(folder), "base")
+        base = self._weighed_base()
+        with tempfile.TemporaryDirectory(dir=base.artefact.path.parent, ignore_cleanup_errors=True) as folder:
             made = export(self.build(recipe), self.data.shape, Path(folder), "candidate")
-            speed = stopwatch().compare(base, made, shape=self.data.shape, batch=batch, threads=threads, stale=stale)
+            speed = stopwatch().compare(
+                base.artefact, made, shape=self.data.shape, batch=batch, threads=threads, stale=stale
+            )
             if speed is None:
                 return None
             return Report(preview, base.n_bytes, made.n_bytes, base.compressed_bytes, made.compressed_bytes, speed)
+
+    def _weighed_base(self) -> "_Weighed":
+        """The base's file and what it weighs: written once, and again if somebody swept the temporary folder."""
+        if self._base is None or not self._base.artefact.path.exists():
+            folder = _new_folder()
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # with the lab, or at the end of Python
+            artefact = export(self._networks.base, self.data.shape, folder, "base")
+            self._base = _Weighed(artefact, artefact.n_bytes, artefact.compressed_bytes)
+        return self._base
 
     def sweep(
         self, technique: AnyTechnique, knob: str, values: Sequence[Value] | None = None, **settings: Setting
@@ -226,6 +241,25 @@ class Lab:
         """
         self._networks.forget(recipe)
         self._judged.forget(recipe)
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A file and its bytes, which take longer to find than to remember."""
+
+    artefact: Artefact
+    n_bytes: int
+    compressed_bytes: int
+
+
+def _new_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="efflab-"))
+    except OSError as error:
+        raise ExportError(
+            f"no file can be written in the temporary folder {tempfile.gettempdir()} ({error.strerror}), so nothing "
+            "can be weighed or timed; set TMPDIR to a folder that can be written"
+        ) from error
 
 
 @cache

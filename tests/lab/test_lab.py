@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import itertools
 import math
+import shutil
 import zlib
 from collections.abc import Iterator
 
@@ -18,7 +19,7 @@ from efflab.lab import lab as lab_module
 from efflab.measure import compare, compute_size, evaluate
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import TECHNIQUES, step
-from efflab.runtime import export
+from efflab.runtime import ExportError, export
 
 N_CLASSES = support.N_CLASSES
 
@@ -296,8 +297,36 @@ def test_a_stale_measurement_gives_no_report(lab, stopwatch_stub):
     assert lab.measure((step(prune_weights),), stale=lambda: True) is None
 
 
-def test_measuring_leaves_nothing_on_the_disk(lab, stopwatch_stub, tmp_path, monkeypatch):
+def test_the_base_is_written_once_for_all_measurements(lab, stopwatch_stub, monkeypatch):
+    written = []
+    monkeypatch.setattr(lab_module, "export", lambda *given: written.append(given[-1]) or export(*given))
+    for sparsity in (0.5, 0.9):
+        lab.measure((step(prune_weights, sparsity=sparsity),))
+    assert written == ["base", "candidate", "candidate"]
+
+
+def test_a_base_that_was_swept_away_is_written_again(lab, stopwatch_stub, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    first = lab.measure(())
+    for folder in tmp_path.iterdir():
+        shutil.rmtree(folder)
+    assert lab.measure(()).base_file_bytes == first.base_file_bytes
+    assert [request["base"] == request["now"] for request in stopwatch_stub.requests] == [True, True]
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_a_sentence_and_the_next_one_works(
+    lab, stopwatch_stub, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        with pytest.raises(ExportError, match=r"no file can be written in the temporary folder .*missing"):
+            lab.measure(())
+    assert lab.measure(()).speed == "a speed"
+
+
+def test_measuring_leaves_nothing_on_the_disk(data, stopwatch_stub, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    lab = Lab(support.tiny_cnn(2), data)
     lab.measure((step(prune_weights),))
     del lab
     gc.collect()
