@@ -153,7 +153,8 @@ class Lab:
         None when `stale` became true before it was done.
 
         Raises:
-            ExportError: the network cannot be exported, or no temporary file written. SpeedError: it could not be timed.
+            ExportError: the network cannot be exported, or no temporary file be written.
+            SpeedError: it could not be timed.
             ValueError: as `build` and `baseline`.
         """
         preview = self.preview(recipe)
