@@ -9,8 +9,6 @@ Reference: safetensors, https://huggingface.co/docs/safetensors
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from efflab import shipped
+from efflab.data.files import replacing
 from efflab.models.building import build_from, channels_last
 from efflab.models.networks import Architecture, Network
 
@@ -134,13 +133,6 @@ def _weights_path(path: str | Path) -> Path:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # a temporary file is for its owner alone; a checkpoint is for everybody
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+        temporary.chmod(0o644)  # a temporary file is for its owner alone; a checkpoint is for everybody
