@@ -128,7 +128,10 @@ class Technique(Generic[P]):
 
     def __init__(self, function: Callable[P, nn.Module]) -> None:
         self.function = function
-        self.knobs, self.per_layer = _declared_knobs(function)
+        _check_declaration(function)
+        self.knobs, self.defaults = knobs_of(function), defaults_of(function)
+        hints = get_type_hints(function, include_extras=True)
+        self.per_layer = frozenset(name for name in self.knobs if _takes_mapping(hints[name]))
         self._model = next(iter(inspect.signature(function).parameters))
         self.inputs = tuple(name for name in inspect.signature(function).parameters if name in RESERVED)
         functools.update_wrapper(self, function)
@@ -147,12 +150,6 @@ class Technique(Generic[P]):
     def is_slow(self) -> bool:
         """Whether it trains: then it asks for `progress`, and a panel gives it a button to run it."""
         return "progress" in self.inputs
-
-    @property
-    def defaults(self) -> dict[str, Value]:
-        """The default value of each knob, in the order of the signature."""
-        parameters = inspect.signature(self.function).parameters
-        return {name: parameters[name].default for name in self.knobs}
 
     def check(self, settings: Mapping[str, object]) -> None:
         """Raise TypeError or ValueError, naming the knob, unless all settings are knobs with values in range."""
@@ -209,51 +206,43 @@ def technique(function: Callable[P, nn.Module]) -> Technique[P]:
 
 
 def knobs_of(function: Callable[..., object]) -> dict[str, Knob]:
-    """The knobs that a plain function declares in its keyword-only arguments, in their order."""
+    """The knobs that a function declares in its keyword-only arguments, in their order."""
     hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters.values()
-    declared = ((one.name, _knob_of(hints.get(one.name))) for one in parameters if one.kind is one.KEYWORD_ONLY)
+    declared = ((one.name, _knob_of(hints.get(one.name))) for one in _keywords(function))
     return {name: knob for name, knob in declared if knob is not None}
 
 
 def defaults_of(function: Callable[..., object]) -> dict[str, Value]:
-    """The default of each knob of a plain function.
+    """The default of each knob of a function, in their order.
 
     Raises:
         TypeError: a knob has no default.
     """
-    parameters = inspect.signature(function).parameters
-    for name in knobs_of(function):
-        if parameters[name].default is inspect.Parameter.empty:
+    knobs = knobs_of(function)
+    defaults = {one.name: one.default for one in _keywords(function) if one.name in knobs}
+    for name, default in defaults.items():
+        if default is inspect.Parameter.empty:
             raise TypeError(f"{function.__name__}: {name} has no default")
-    return {name: parameters[name].default for name in knobs_of(function)}
+    return defaults
 
 
-def _declared_knobs(function: Callable[..., nn.Module]) -> tuple[dict[str, Knob], frozenset[str]]:
-    name = function.__name__
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or [p.kind for p in parameters if p.kind is not p.KEYWORD_ONLY] != [
-        inspect.Parameter.POSITIONAL_OR_KEYWORD
-    ]:
+def _keywords(function: Callable[..., object]) -> list[inspect.Parameter]:
+    """The keyword-only arguments, without those that the lab supplies."""
+    parameters = inspect.signature(function).parameters.values()
+    return [one for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in RESERVED]
+
+
+def _check_declaration(function: Callable[..., nn.Module]) -> None:
+    """Raise TypeError or ValueError unless there is one model, and each keyword is a knob with a default in range."""
+    name, knobs = function.__name__, knobs_of(function)
+    parameters = inspect.signature(function).parameters.values()
+    if [p.kind for p in parameters if p.kind is not p.KEYWORD_ONLY] != [inspect.Parameter.POSITIONAL_OR_KEYWORD]:
         raise TypeError(f"{name} must take one model first and keyword-only knobs after it: def {name}(model, *, ...)")
-    hints = get_type_hints(function, include_extras=True)
-    knobs: dict[str, Knob] = {}
-    per_layer = set()
-    for parameter in parameters[1:]:
-        if parameter.name in RESERVED:
-            continue
-        knob = _knob_of(hints.get(parameter.name))
-        if knob is None:
-            raise TypeError(
-                f"{name}: {parameter.name} has no kind; annotate it with Annotated[..., Range(...)] or Choice"
-            )
-        if parameter.default is parameter.empty:
-            raise TypeError(f"{name}: {parameter.name} has no default")
-        check_setting(knob, f"{name}: the default of {parameter.name}", parameter.default)
-        knobs[parameter.name] = knob
-        if _takes_mapping(hints[parameter.name]):
-            per_layer.add(parameter.name)
-    return knobs, frozenset(per_layer)
+    for one in _keywords(function):
+        if one.name not in knobs:
+            raise TypeError(f"{name}: {one.name} has no kind; annotate it with Annotated[..., Range(...)] or Choice")
+    for knob, default in defaults_of(function).items():
+        check_setting(knobs[knob], f"{name}: the default of {knob}", default)
 
 
 def _knob_of(annotation: Any) -> Knob | None:

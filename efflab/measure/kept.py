@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from efflab.data.files import replacing
+from efflab.measure.speed_process import SpeedError
 
 T = TypeVar("T")
 Values = dict[str, Any]
@@ -56,17 +57,32 @@ def read_kept(path: Path, machine: str, parse: Callable[[Values], T]) -> Kept[T]
     return Kept(content, date)
 
 
-def write_kept(path: Path, machine: str, values: Values) -> None:
-    """Keep `values` (what JSON can hold) in place of those before. A reader sees the old file or the whole new one.
+def write_kept(path: Path, what: str, machine: str, values: Values) -> Path:
+    """Keep `values` (what JSON can hold) in place of those before; returns the file.
+
+    A reader sees the old file or the whole new one.
+
+    Args:
+        path: the file.
+        what: how a sentence calls the values: "the roofline".
+        machine: this machine, in one line.
+        values: what is kept.
 
     Raises:
-        OSError: the folder cannot be written.
+        SpeedError: the folder cannot be written.
 
     Reference: `platformdirs`.
     """
     kept = {"machine": machine, "date": datetime.now(UTC).isoformat(timespec="seconds"), **values}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps({"sha256": checksum(kept), "kept": kept}, indent=1), encoding="utf-8")
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({"sha256": checksum(kept), "kept": kept}, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise SpeedError(
+            f"{what} cannot be kept in {path.parent} ({error.strerror or error}); set EFFLAB_CACHE to a folder that "
+            "can be written"
+        ) from error
+    return path
 
 
 def checksum(kept: object) -> str:

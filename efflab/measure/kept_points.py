@@ -9,28 +9,17 @@ Where we simplify, and what to use at work: see `efflab.measure.kept`.
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from efflab.data.cache import cache_folder
 from efflab.measure.break_even import KernelSpeed, latest
-from efflab.measure.kept import read_kept, write_kept
-from efflab.measure.speed import Speed, SpeedError, Timing
+from efflab.measure.kept import Kept, read_kept, write_kept
+from efflab.measure.speed import Speed, Timing
 from efflab.measure.stopwatch import describe
 from efflab.runtime.kernels import version
 
-
-@dataclass(frozen=True)
-class KeptPoints:
-    """What was measured on this machine before, and when it was kept (UTC, ISO 8601); or none, and in `reason` why.
-
-    Each point has its own date of measurement.
-    """
-
-    points: tuple[KernelSpeed, ...] = ()
-    date: str = ""
-    reason: str = ""
+Points = tuple[KernelSpeed, ...]
 
 
 def points_file() -> Path:
@@ -43,13 +32,12 @@ def this_machine() -> str:
     return describe(version())
 
 
-def read_points(path: Path | None = None) -> KeptPoints:
-    """The points that were kept on this machine, or the reason why there are none to use.
+def read_points(path: Path | None = None) -> Kept[Points]:
+    """The points that were kept on this machine, each with its own date, or the reason why there are none to use.
 
     Reference: `platformdirs`.
     """
-    kept = read_kept(path or points_file(), this_machine(), _points)
-    return KeptPoints(kept.content or (), kept.date, kept.reason)
+    return read_kept(path or points_file(), this_machine(), _points)
 
 
 def write_points(points: Iterable[KernelSpeed], path: Path | None = None) -> Path:
@@ -60,15 +48,8 @@ def write_points(points: Iterable[KernelSpeed], path: Path | None = None) -> Pat
 
     Reference: `platformdirs`.
     """
-    path = path or points_file()
-    try:
-        write_kept(path, this_machine(), {"points": [dataclasses.asdict(point) for point in points]})
-    except OSError as error:
-        raise SpeedError(
-            f"the break-even cannot be kept in {path.parent} ({error.strerror or error}); set EFFLAB_CACHE to a folder "
-            "that can be written"
-        ) from error
-    return path
+    values = {"points": [dataclasses.asdict(point) for point in points]}
+    return write_kept(path or points_file(), "the break-even", this_machine(), values)
 
 
 def add_points(points: Iterable[KernelSpeed], path: Path | None = None) -> Path:
@@ -81,10 +62,10 @@ def add_points(points: Iterable[KernelSpeed], path: Path | None = None) -> Path:
 
     Reference: `platformdirs`.
     """
-    return write_points(latest((*read_points(path).points, *points)), path)
+    return write_points(latest((*(read_points(path).content or ()), *points)), path)
 
 
-def _points(kept: dict[str, Any]) -> tuple[KernelSpeed, ...]:
+def _points(kept: dict[str, Any]) -> Points:
     return tuple(_point(**values) for values in kept["points"])
 
 

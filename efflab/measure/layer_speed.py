@@ -27,7 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from efflab.measure.speed import BUSY, SpeedError, Stopwatch, check_counts, check_seconds
+from efflab.measure.contention import Contended, contention
+from efflab.measure.speed import SpeedError, Stopwatch, check_counts, check_seconds
 from efflab.measure.work import Work
 from efflab.runtime.export import Artefact
 from efflab.runtime.nodes import Origin, trace_nodes
@@ -68,7 +69,7 @@ class LayerTime:
 
 
 @dataclass(frozen=True)
-class LayerTimes:
+class LayerTimes(Contended):
     """Measured times of one network inside ONNX Runtime, in milliseconds for one batch, in the order of the nodes.
 
     `whole_ms` is the whole run without the profiler, and `profiler_ms` what was taken off each node. `contention` is
@@ -98,11 +99,6 @@ class LayerTimes:
     def overhead_ms(self) -> float:
         """The whole run without its nodes. In a noisy moment it may come out a little below zero."""
         return self.whole_ms - sum(node.median_ms for node in self.nodes)
-
-    @property
-    def busy(self) -> bool:
-        """Whether other programs took so much of the machine that the numbers are rough."""
-        return self.contention > BUSY
 
     @property
     def op_types(self) -> tuple[str, ...]:
@@ -166,7 +162,7 @@ def measure_layers(
         profiler_ms=costs_ms[1],
         batch=batch,
         threads=threads,
-        contention=max(0.0, 1 - answer["cpu_s"] / answer["wall_s"]),
+        contention=contention(answer),
         machine=answer["machine"],
     )
 

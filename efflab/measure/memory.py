@@ -18,6 +18,7 @@ of a training step not the gradients of the activations on their way back; so th
 """
 
 import contextlib
+import copy
 import json
 import os
 import subprocess
@@ -36,6 +37,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from efflab.measure.clock import now
 from efflab.measure.speed import check_counts
 from efflab.measure.speed_process import LOOK_S, PATIENCE_S
+from efflab.runtime.eager import RUNTIME
 from efflab.runtime.export import Artefact, evaluating
 
 REMEMBERED = {"sgd": 0, "momentum": 1, "adam": 2}
@@ -84,6 +86,8 @@ def compute_memory(
     model: nn.Module, shape: tuple[int, ...], *, batch: int = 1, optimizer: str | None = None
 ) -> ComputedMemory:
     """Run `model` once on zeros and add up what must be held. The model is unchanged afterwards.
+
+    An inference is counted in evaluation mode and a training step in training mode, whatever the model's own is.
 
     Args:
         model: any module that takes one float tensor, (batch, *shape).
@@ -140,7 +144,7 @@ def measure_memory(
     Reference: Linux, proc_pid_clear_refs(5).
     """
     _check(batch, optimizer)
-    if optimizer and artefact.runtime != "torch":
+    if optimizer and artefact.runtime != RUNTIME:
         raise ValueError(f"optimizer must be None for {artefact.path.name}: {artefact.runtime} cannot train")
     question = {"path": str(artefact.path), "batch": batch, "shape": shape, "optimizer": optimizer}
     said = _ask(json.dumps(question), patience_s, stale or (lambda: False))
@@ -229,7 +233,8 @@ def _live_bytes(model: nn.Module, images: Tensor) -> int:
 
 
 def _saved_bytes(model: nn.Module, images: Tensor) -> int:
-    """Bytes that a forward pass leaves for the backward pass, images included, weights not."""
+    """Bytes that a forward pass in training mode leaves for the backward pass, images included, weights not."""
+    model = _training_copy(model)
     weights = _places(model)
     saved: dict[int, tuple[int, Tensor]] = {}
 
@@ -240,9 +245,17 @@ def _saved_bytes(model: nn.Module, images: Tensor) -> int:
         return tensor
 
     keep(images)
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]), hooks:  # dropout draws random numbers
         model(images)
     return sum(n_bytes for n_bytes, _ in saved.values())
+
+
+def _training_copy(model: nn.Module) -> nn.Module:
+    """A copy in training mode, for there a batch norm learns from whatever it sees."""
+    # deepcopy refuses a tensor that was computed from others, such as a masked weight: it is handed over as a number.
+    tensors = (value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor))
+    return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in tensors}).train()
 
 
 def _places(model: nn.Module) -> set[int]:

@@ -24,8 +24,9 @@ from typing import Any, Literal
 import numpy as np
 
 from efflab.data.cache import cache_folder
+from efflab.measure.contention import Contended, contention
 from efflab.measure.kept import Kept, read_kept, write_kept
-from efflab.measure.speed import BUSY, SpeedError, check_counts, check_seconds
+from efflab.measure.speed import check_counts, check_seconds
 from efflab.measure.speed_process import SESSION, Message, Standby
 from efflab.measure.stopwatch import describe
 from efflab.runtime.limits import ARRAYS_MOVED, SIZES, array_bytes, product_flops, version
@@ -35,11 +36,11 @@ LIMITS = SESSION.with_name("limits.py")
 
 
 @dataclass(frozen=True)
-class Roofline:
+class Roofline(Contended):
     """What `threads` threads of this machine reach at best, in float32. All numbers are measured.
 
     `peak_flops` is FLOP/s, a MAC being two; `bandwidth_bytes_per_s` counts bytes read plus bytes written.
-    `contention` is as in `Speed`, the larger one of both measurements.
+    `contention` is as in `Speed`, the larger one of both measurements; when `busy`, the roofs are too low.
     """
 
     peak_flops: float
@@ -47,11 +48,6 @@ class Roofline:
     threads: int
     contention: float
     machine: str
-
-    @property
-    def busy(self) -> bool:
-        """Whether other programs took so much of the machine that the roofs are too low."""
-        return self.contention > BUSY
 
     @property
     def ridge(self) -> float:
@@ -118,8 +114,7 @@ class LimitsStopwatch(Standby):
             return None
         peak = best_rate(arithmetic["rounds"], [product_flops(size) for size in SIZES])
         bandwidth = best_rate(memory["rounds"], [n * request["bytes"] for n in ARRAYS_MOVED])
-        contention = max(0.0, *(1 - answer["cpu_s"] / answer["wall_s"] for answer in (arithmetic, memory)))
-        return Roofline(peak, bandwidth, threads, contention, arithmetic["machine"])
+        return Roofline(peak, bandwidth, threads, contention(arithmetic, memory), arithmetic["machine"])
 
 
 def best_rate(rounds: Sequence[Sequence[float]], amounts: Sequence[float]) -> float:
@@ -162,12 +157,5 @@ def write_roofline(roofline: Roofline, path: Path | None = None) -> Path:
 
     Reference: `platformdirs`.
     """
-    path = path or roofline_file(roofline.threads)
-    try:
-        write_kept(path, roofline.machine, {"roofline": dataclasses.asdict(roofline)})
-    except OSError as error:
-        raise SpeedError(
-            f"the roofline cannot be kept in {path.parent} ({error.strerror or error}); set EFFLAB_CACHE to a folder "
-            "that can be written"
-        ) from error
-    return path
+    values = {"roofline": dataclasses.asdict(roofline)}
+    return write_kept(path or roofline_file(roofline.threads), "the roofline", roofline.machine, values)

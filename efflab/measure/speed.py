@@ -19,14 +19,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from efflab.measure.contention import Contended, contention
 from efflab.measure.speed_process import EAGER, SESSION, SpeedError, Standby
+from efflab.runtime import eager
 from efflab.runtime.export import Artefact
 from efflab.runtime.session import RUNTIME, check_runtime
 
 MIN_FLOOR = 0.02
 """The noise floor is never taken as less: sessions of one file differ by up to 1 % by where their weights lie."""
-BUSY = 0.1
-"""The machine counts as busy when the stopwatch waited for a processor for more than this share of the time."""
 
 __all__ = ["Speed", "SpeedError", "Stopwatch", "Timing", "TorchStopwatch", "median_interval", "summarise"]
 
@@ -42,7 +42,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Speed:
+class Speed(Contended):
     """A network beside its baseline, timed in turns on this machine.
 
     `ratio` is now / base in time (0.5: twice as fast), the median over rounds, with its 95 % interval.
@@ -60,11 +60,6 @@ class Speed:
     threads: int
     contention: float
     machine: str
-
-    @property
-    def busy(self) -> bool:
-        """Whether other programs took so much of the machine that the numbers are rough."""
-        return self.contention > BUSY
 
     @property
     def is_different(self) -> bool:
@@ -149,7 +144,7 @@ class TorchStopwatch(Stopwatch):
     """
 
     runtime = EAGER
-    runtimes = (RUNTIME, "torch")
+    runtimes = (RUNTIME, eager.RUNTIME)
 
 
 def summarise(answer: dict[str, Any], *, batch: int, threads: int, machine: str) -> Speed:
@@ -167,7 +162,7 @@ def summarise(answer: dict[str, Any], *, batch: int, threads: int, machine: str)
         noise_floor=max(MIN_FLOOR, floor_high - 1, 1 / floor_low - 1),
         batch=batch,
         threads=threads,
-        contention=max(0.0, 1 - answer["cpu_s"] / answer["wall_s"]),
+        contention=contention(answer),
         machine=machine,
     )
 

@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, fx, nn
 from torch.nn.utils import prune as torch_prune
 
 from efflab.runtime import kernels
-from efflab.runtime.export import Artefact, ExportError, check_forward, evaluating, example, reason
+from efflab.runtime.export import Artefact, ExportError, check_forward, discard, evaluating, example, reason
 from efflab.runtime.session import forward_pass as onnx_pass
 from efflab.runtime.session import open_file
 from efflab.runtime.sparse import SparseLinear
@@ -65,8 +65,9 @@ def export_eager(model: nn.Module, shape: tuple[int, int, int], folder: Path, na
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, metadata={"graph": json.dumps(content)})
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:  # a full disk is the second kind
+        discard(path)
+        raise ExportError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     _check_answers(path, images, scores)
     return Artefact(path, "graph", RUNTIME)
 
@@ -260,5 +261,5 @@ def _check_answers(path: Path, images: Tensor, scores: Tensor) -> None:
             answered = open_eager(path)(images)
         torch.testing.assert_close(answered, scores, rtol=0, atol=TOLERANCE * (1 + float(scores.abs().max())))
     except Exception as error:
-        path.unlink()
+        discard(path)
         raise ExportError(f"the model cannot be written down layer by layer: {reason(error)}") from error

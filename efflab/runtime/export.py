@@ -88,10 +88,10 @@ def export(model: nn.Module, shape: tuple[int, int, int], folder: Path, name: st
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(model, images, path)
         except OSError as error:
-            _discard(path)
+            discard(path)
             raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
         except Exception as error:  # anybody's model, so anything may be raised
-            _discard(path)
+            discard(path)
             raise ExportError(f"the model cannot be exported to ONNX: {reason(error)}") from error
     return Artefact(path, "onnx", "onnxruntime")
 
@@ -196,7 +196,7 @@ def _external_files(path: Path) -> Iterator[Path]:
     return (path.parent / name for name in sorted(names))
 
 
-def _discard(path: Path) -> None:
+def discard(path: Path) -> None:
     """Leave no half-written file that somebody could take for a whole one."""
     with contextlib.suppress(OSError):  # it was never there
         path.unlink()

@@ -57,7 +57,7 @@ class BreakEvenExplorer(Panel):
         self.point: KernelSpeed | None = None
         self._stopwatch, self._answer = stopwatch, answer or _percent_asked_for
         kept = read_points()
-        self.points: tuple[KernelSpeed, ...] = kept.points
+        self.points: tuple[KernelSpeed, ...] = kept.content or ()
         begin = first_settings(self.grid, start or {})
         self.at = asked_for(self.grid, {**begin, **(at or {})})
         again = button("Measure again", self.measure, "times these settings once more")

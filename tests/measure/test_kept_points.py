@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from efflab.measure import kept_points
-from efflab.measure.kept import checksum
-from efflab.measure.kept_points import KeptPoints, add_points, points_file, read_points, this_machine, write_points
+from efflab.measure.kept import Kept, checksum
+from efflab.measure.kept_points import add_points, points_file, read_points, this_machine, write_points
 from efflab.measure.kernel_speed import KernelSpeed
 from efflab.measure.speed import SpeedError, summarise
 
@@ -28,13 +28,13 @@ def path(tmp_path: Path) -> Path:
 
 def assert_damaged(path: Path) -> None:
     sentence = f"{path} is damaged or was not written by this efflab, so it is not used; measure again"
-    assert read_points(path) == KeptPoints(reason=sentence)
+    assert read_points(path) == Kept(reason=sentence)
 
 
 def test_points_are_read_as_they_were_written(path: Path) -> None:
     kept = read_points(path)
 
-    assert kept.points == points()
+    assert kept.content == points()
     assert kept.reason == ""
 
 
@@ -52,13 +52,13 @@ def test_without_a_name_they_lie_in_the_cache_folder(tmp_path: Path, monkeypatch
     monkeypatch.setenv("EFFLAB_CACHE", str(tmp_path / "not" / "made yet"))
 
     assert write_points(points()) == points_file() == tmp_path / "not" / "made yet" / "break_even.json"
-    assert read_points().points == points()
+    assert read_points().content == points()
 
 
 def test_later_points_take_the_place_of_earlier_ones(path: Path) -> None:
     write_points(points()[:1], path)
 
-    assert read_points(path).points == points()[:1]
+    assert read_points(path).content == points()[:1]
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -68,7 +68,7 @@ def test_added_points_join_those_that_are_there_and_replace_equal_ones(path: Pat
 
     add_points([again, new], path)
 
-    assert read_points(path).points == (again, bsr, new)
+    assert read_points(path).content == (again, bsr, new)
 
 
 def test_points_are_added_in_the_place_of_a_damaged_file(path: Path) -> None:
@@ -76,11 +76,11 @@ def test_points_are_added_in_the_place_of_a_damaged_file(path: Path) -> None:
 
     add_points(points()[:1], path)
 
-    assert read_points(path).points == points()[:1]
+    assert read_points(path).content == points()[:1]
 
 
 def test_before_the_first_measurement_there_are_none(tmp_path: Path) -> None:
-    assert read_points(tmp_path / "none.json") == KeptPoints(reason="nothing was measured on this machine yet")
+    assert read_points(tmp_path / "none.json") == Kept(reason="nothing was measured on this machine yet")
 
 
 def test_points_of_another_machine_are_not_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_points_of_another_machine_are_not_used(path: Path, monkeypatch: pytest.
 
     kept = read_points(path)
 
-    assert kept.points == ()
+    assert kept.content is None
     assert kept.reason == f"{path} was measured on {here}, and this is another processor; measure again"
 
 
@@ -98,7 +98,7 @@ def test_points_of_another_torch_are_not_used(path: Path, monkeypatch: pytest.Mo
 
     kept = read_points(path)
 
-    assert kept.points == ()
+    assert kept.content is None
     assert kept.reason.endswith("cores, torch 9.9; measure again")
 
 
@@ -158,5 +158,5 @@ def test_a_write_that_fails_keeps_the_old_points(path: Path, monkeypatch: pytest
         with pytest.raises(SpeedError, match="No space left on device"):
             write_points([], path)
 
-    assert read_points(path).points == points()
+    assert read_points(path).content == points()
     assert list(path.parent.iterdir()) == [path]

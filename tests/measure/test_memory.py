@@ -9,6 +9,7 @@ import pytest
 import torch
 from networks import Calls, Shortcut
 from torch import Tensor, nn
+from torch.nn.utils import prune as torch_prune
 
 from efflab.measure import memory
 from efflab.measure.memory import MemoryUnknownError, compute_memory, measure_memory
@@ -83,13 +84,42 @@ def test_computing_leaves_the_model_as_it_was() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_counting_a_training_step_changes_no_running_mean() -> None:
-    model = build("cnn")
+@pytest.mark.parametrize("training", [True, False])
+def test_counting_a_training_step_changes_no_running_mean(training: bool) -> None:
+    model = build("cnn").train(training)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
     compute_memory(model, (1, 28, 28), batch=4, optimizer="adam")
 
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(module.training is training for module in model.modules())
+
+
+def test_a_training_step_is_counted_in_training_mode_whatever_mode_the_model_is_in() -> None:
+    # Dropout keeps a factor for each number, only in training: the images, the factors, and what the last layer reads.
+    chain = nn.Sequential(nn.Linear(100, 200), nn.Dropout(0.5), nn.Linear(200, 10))
+
+    counts = [
+        compute_memory(chain.train(mode), (100,), batch=8, optimizer="sgd").activation_bytes for mode in (True, False)
+    ]
+
+    assert counts == [8 * (100 + 200 + 200) * 4] * 2
+
+
+def test_counting_a_training_step_draws_no_random_number() -> None:
+    before = torch.get_rng_state()
+
+    compute_memory(nn.Dropout(0.5), (100,), batch=8, optimizer="sgd")
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_masked_weight_is_kept_for_the_backward_pass_beside_its_two_parts() -> None:
+    model = nn.Sequential(nn.Linear(30, 20), nn.Linear(20, 10))
+    plain = compute_memory(model, (30,), batch=2, optimizer="sgd").activation_bytes
+    torch_prune.l1_unstructured(model[1], "weight", amount=0.5)
+
+    assert compute_memory(model, (30,), batch=2, optimizer="sgd").activation_bytes == plain + 20 * 10 * 4
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from networks import Calls, mobilenet_v2, resnet18
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
 from efflab.models import build
-from efflab.runtime import ExportError, SparseLinear, export_eager, open_eager, sparsify
+from efflab.runtime import ExportError, SparseLinear, eager, export_eager, open_eager, sparsify
 from efflab.runtime.eager import runs
 
 
@@ -153,6 +153,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ExportError, match=r"taken.model\.safetensors cannot be written"):
         export_eager(build("lenet5"), (1, 28, 28), tmp_path / "taken")
+
+
+def test_a_disk_that_is_full_is_a_sentence_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object, path: Path, **__: object) -> None:
+        path.write_bytes(b"half of it")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(eager, "save_file", full)
+
+    with pytest.raises(ExportError, match=r"model\.safetensors cannot be written: .*No space left on device"):
+        export_eager(build("lenet5"), (1, 28, 28), tmp_path)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_cannot_call_what_is_no_mathematics(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_the_button_measures_the_whole_grid_and_keeps_it(explorer):
     explorer.measure_all()
     worker().wait(SECONDS)
     wanted = {(x, y, b, s) for x, y in GRID.sizes for b in GRID.batches for s in GRID.sparsities}
-    kept = read_points().points
+    kept = read_points().content
     for layout in ("csr", "bsr"):
         found = {(p.rows, p.columns, p.speed.batch, p.sparsity) for p in kept if p.layout == layout}
         assert found == wanted
@@ -211,7 +211,7 @@ def test_stop_keeps_what_was_measured(explorer, stub):
     explorer.measure_all()
     worker().wait(SECONDS)
     assert len(stub.asked) == n_before + 4
-    assert len(read_points().points) == 3
+    assert len(read_points().content) == 3
     assert explorer.last_error is None
 
 
@@ -223,7 +223,7 @@ def test_an_earlier_grid_is_not_lost_by_one_that_was_stopped(stub):
     stub.before = lambda request: explorer.stop()
     explorer.measure_all()
     worker().wait(SECONDS)
-    assert other in read_points().points
+    assert other in read_points().content
 
 
 def test_before_the_button_is_pressed_the_screen_says_how_long_it_takes_and_why_there_is_nothing(gate):
@@ -241,7 +241,7 @@ def test_a_damaged_file_is_told_and_replaced(stub, cache):
     notes: list[str] = []
     worker().wait(SECONDS)
     assert "is damaged or was not written by this efflab" in notes[0]
-    assert len(read_points().points) == 1
+    assert len(read_points().content) == 1
 
 
 # What was kept
@@ -338,7 +338,7 @@ def test_a_grid_in_which_a_layout_fails_keeps_the_other_and_says_so(explorer, st
     explorer.measure_all()
     worker().wait(SECONDS)
     assert explorer.readout.error == "csr 64x32 at batch 1 cannot be timed: needs MKL"
-    assert {p.layout for p in read_points().points if p.sparsity == 0.8} == {"bsr"}
+    assert {p.layout for p in read_points().content if p.sparsity == 0.8} == {"bsr"}
     assert not explorer.controls["sparsity"].children[1].disabled
 
 
@@ -376,7 +376,7 @@ def test_a_real_point_and_a_real_grid_survive_a_kill_of_the_subprocess():
         worker().wait(SECONDS)
         assert explorer.last_error is None
         assert stopwatch.pid not in (None, pid)
-    assert {(p.layout, p.sparsity) for p in read_points().points} == {
+    assert {(p.layout, p.sparsity) for p in read_points().content} == {
         (layout, sparsity) for layout in ("csr", "bsr") for sparsity in TINY.sparsities
     }
 
@@ -392,7 +392,7 @@ def test_the_python_that_is_shown_measures_and_keeps_the_same_points(explorer):
     assert (names["point"].layout, names["point"].sparsity) == ("csr", 0.9)
     assert len(names["points"]) == TINY.n_points
     assert {one.layout for one in names["break_evens"]} == {"csr", "bsr"}
-    assert set(names["points"]) <= set(read_points().points)
+    assert set(names["points"]) <= set(read_points().content)
     assert "def multiply(" in opened.stage.code.value
 
 
