@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from efflab.data import Data
     from efflab.knobs import Choice, Range, Technique, technique
     from efflab.lab import Lab, Preview, Report
-    from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket
+    from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket, zero_neurons
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
@@ -50,6 +50,7 @@ __all__ = [
     "technique",
     "to_json",
     "train_ticket",
+    "zero_neurons",
 ]
 
 _ROOMS = ("knobs", "data", "models", "prune", "recipe", "lab", "budget")

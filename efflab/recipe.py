@@ -13,7 +13,7 @@ from torch import nn
 
 from efflab.data import Data
 from efflab.knobs import Setting, Technique, Value
-from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket
+from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket, zero_neurons
 from efflab.training import Progress
 
 AnyTechnique = Technique[...]
@@ -21,7 +21,7 @@ Frozen = Value | tuple[tuple[str, Value], ...]
 
 TECHNIQUES: dict[str, AnyTechnique] = {
     technique.name: technique
-    for technique in (prune_weights, fine_tune, prune_gradually, prune_iteratively, train_ticket)
+    for technique in (prune_weights, fine_tune, prune_gradually, prune_iteratively, train_ticket, zero_neurons)
 }
 """All techniques, in teaching order."""
 

@@ -2,6 +2,7 @@
 
 from efflab.prune.lottery import train_ticket
 from efflab.prune.masks import keep_largest, masks_for
+from efflab.prune.neurons import neurons_to_keep, remove_neurons, zero_neurons
 from efflab.prune.schedules import cubic_sparsity, prune_gradually, prune_iteratively
 from efflab.prune.scores import magnitude
 from efflab.prune.sensitivity import SPARSITIES, Point, scan_sensitivity
@@ -17,11 +18,14 @@ __all__ = [
     "keep_largest",
     "magnitude",
     "masks_for",
+    "neurons_to_keep",
     "prunable_weights",
     "prune_gradually",
     "prune_iteratively",
     "prune_weights",
+    "remove_neurons",
     "scan_sensitivity",
     "sparsity_of",
     "train_ticket",
+    "zero_neurons",
 ]
