@@ -231,15 +231,15 @@ def test_a_number_that_cannot_be_is_refused(questions, predicted, measured):
 def test_a_choice_gets_the_sentence_of_the_option_that_was_chosen(questions):
     faster = questions.prediction("faster")
     assert faster.feedback_for("b", "b") == 'You chose "sparse", and so it was. About sparse.'
-    assert faster.feedback_for("b", "a") == 'You chose "sparse", measured here: "dense". About sparse.'
+    assert faster.feedback_for("b", "a") == 'You chose "sparse", found here: "dense". About sparse.'
     with pytest.raises(ValueError, match="no option of faster called 'c'; there are: a, b"):
         faster.feedback_for("a", "c")
 
 
 def test_a_learner_who_skipped_is_told_the_measurement_and_no_prediction(questions):
-    assert questions.prediction("drop").feedback_for(None, 90.0) == "You made no prediction; measured here: 90.0 %."
+    assert questions.prediction("drop").feedback_for(None, 90.0) == "You made no prediction; found here: 90.0 %."
     said = questions.prediction("faster").feedback_for(None, "a")
-    assert said == 'You made no prediction; measured here: "dense". About dense.'
+    assert said == 'You made no prediction; found here: "dense". About dense.'
 
 
 def test_a_quiz_knows_its_right_option(questions):

@@ -13,6 +13,7 @@ Reference: Pope et al., Efficiently Scaling Transformer Inference, 2022, arXiv 2
 
 from dataclasses import dataclass
 
+from efflab.costs.defaults import BILLION_PARAMETERS, CONTEXT, HEAD_DIM, KV_HEADS, LAYERS
 from efflab.costs.formula import formula
 from efflab.costs.memory import llm_memory
 from efflab.costs.quantities import (
@@ -59,12 +60,12 @@ class DecodingSpeed:
 @formula
 def decoding_speed(
     *,
-    billion_parameters: BillionParameters = 6.74,
+    billion_parameters: BillionParameters = BILLION_PARAMETERS,
     bits: Bits = 16,
-    layers: Layers = 32,
-    kv_heads: KvHeads = 32,
-    head_dim: HeadDim = 128,
-    context: Context = 4096,
+    layers: Layers = LAYERS,
+    kv_heads: KvHeads = KV_HEADS,
+    head_dim: HeadDim = HEAD_DIM,
+    context: Context = CONTEXT,
     batch: Batch = 1,
     kv_bits: KvBits = 16,
     bandwidth_gb_per_s: BandwidthGbPerS = 100.0,

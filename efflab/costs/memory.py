@@ -14,6 +14,7 @@ GQA, 2023, arXiv 2305.13245.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from efflab.costs.defaults import BILLION_PARAMETERS, CONTEXT, HEAD_DIM, KV_HEADS, LAYERS
 from efflab.costs.formula import formula
 from efflab.costs.presets import Device
 from efflab.costs.quantities import Batch, BillionParameters, Bits, Context, HeadDim, KvBits, KvHeads, Layers
@@ -57,7 +58,7 @@ class Fit:
 
 
 @formula
-def weight_bytes(*, billion_parameters: BillionParameters = 6.74, bits: Bits = 16) -> float:
+def weight_bytes(*, billion_parameters: BillionParameters = BILLION_PARAMETERS, bits: Bits = 16) -> float:
     """Bytes of the weights.
 
     >>> weight_bytes(billion_parameters=7.0, bits=16) / 1e9
@@ -69,10 +70,10 @@ def weight_bytes(*, billion_parameters: BillionParameters = 6.74, bits: Bits = 1
 @formula
 def kv_cache_bytes(
     *,
-    layers: Layers = 32,
-    kv_heads: KvHeads = 32,
-    head_dim: HeadDim = 128,
-    context: Context = 4096,
+    layers: Layers = LAYERS,
+    kv_heads: KvHeads = KV_HEADS,
+    head_dim: HeadDim = HEAD_DIM,
+    context: Context = CONTEXT,
     batch: Batch = 1,
     kv_bits: KvBits = 16,
 ) -> float:
@@ -87,12 +88,12 @@ def kv_cache_bytes(
 @formula
 def llm_memory(
     *,
-    billion_parameters: BillionParameters = 6.74,
+    billion_parameters: BillionParameters = BILLION_PARAMETERS,
     bits: Bits = 16,
-    layers: Layers = 32,
-    kv_heads: KvHeads = 32,
-    head_dim: HeadDim = 128,
-    context: Context = 4096,
+    layers: Layers = LAYERS,
+    kv_heads: KvHeads = KV_HEADS,
+    head_dim: HeadDim = HEAD_DIM,
+    context: Context = CONTEXT,
     batch: Batch = 1,
     kv_bits: KvBits = 16,
 ) -> Memory:

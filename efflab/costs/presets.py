@@ -56,12 +56,16 @@ class LanguageModel:
 
 @dataclass(frozen=True)
 class Device:
-    """A device: its memory and how fast it is read. peak_tflops (16 bits) and watts: None where they are not cited."""
+    """A device: its memory and how fast it is read. peak_tflops (16 bits) and watts: None where they are not cited.
+
+    bandwidth_badge: "cited", or "computed" where nobody published the bandwidth; `source` says from what.
+    """
 
     name: str
     kind: str
     memory_bytes: float
     bandwidth_gb_per_s: float
+    bandwidth_badge: str
     peak_tflops: float | None
     watts: float | None
     source: str
@@ -69,12 +73,16 @@ class Device:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training that somebody published; what they did not publish is None."""
+    """A training that somebody published; what they did not publish is None.
+
+    peak_tflops: of its GPU in 16 bits, from the source of that GPU in the table of devices.
+    """
 
     model: str
     n_parameters: float
     n_tokens: float
     gpu: str
+    peak_tflops: float | None
     gpu_hours: float | None
     watts: float | None
     published_kwh: float | None
@@ -168,7 +176,9 @@ def _model(row: dict[str, str]) -> LanguageModel:
 def _device(row: dict[str, str]) -> Device:
     memory, bandwidth = float(row["memory_gb"]) * 1e9, float(row["bandwidth_gb_per_s"])
     peak, watts = _number(row["peak_tflops"]), _number(row["watts"])
-    return Device(row["name"], row["kind"], memory, bandwidth, peak, watts, row["source"])
+    return Device(
+        row["name"], row["kind"], memory, bandwidth, row["bandwidth_badge"], peak, watts=watts, source=row["source"]
+    )
 
 
 def _run(row: dict[str, str]) -> TrainingRun:
@@ -178,6 +188,7 @@ def _run(row: dict[str, str]) -> TrainingRun:
         float(row["parameters"]),
         float(row["tokens"]),
         row["gpu"],
+        _number(row["peak_tflops"]),
         _number(row["gpu_hours"]),
         _number(row["watts"]),
         None if energy is None else energy * 1000,

@@ -8,6 +8,7 @@ works on nothing but these requests and is never idle, so that real bills are hi
 
 from dataclasses import dataclass
 
+from efflab.costs.defaults import GRAMS_PER_KWH, PUE
 from efflab.costs.formula import formula
 from efflab.costs.quantities import Cores, GramsPerKwh, LatencyMs, PricePerCoreHour, Pue, WattsPerCore
 from efflab.costs.texts import three
@@ -35,8 +36,8 @@ def serving_cost(
     cores: Cores = 1,
     price_per_core_hour: PricePerCoreHour = 0.05,
     watts_per_core: WattsPerCore = WATTS_PER_CORE,
-    pue: Pue = 1.1,
-    grams_per_kwh: GramsPerKwh = 473.0,
+    pue: Pue = PUE,
+    grams_per_kwh: GramsPerKwh = GRAMS_PER_KWH,
 ) -> ServingCost:
     r"""What a million requests cost when each takes `latency_ms`, for example `report.speed.now.median_ms`.
 

@@ -6,6 +6,13 @@ def gb(n_bytes: float) -> str:
     return f"{three(n_bytes / 1e9)} GB" if n_bytes >= 1e8 else f"{three(n_bytes / 1e6)} MB"
 
 
+def electricity(kwh: float) -> str:
+    """Electricity in the unit that suits it: 0.0000916 -> "0.0916 Wh", 79200 -> "79.2 MWh"."""
+    if kwh >= 1000:
+        return f"{three(kwh / 1000)} MWh"
+    return f"{three(kwh)} kWh" if kwh >= 0.1 else f"{three(kwh * 1000)} Wh"
+
+
 def three(value: float) -> str:
     """Three significant digits without an exponent, up to 10^15: 0.01234 -> "0.0123", 184320 -> "184,000"."""
     rounded = float(f"{value:.3g}")

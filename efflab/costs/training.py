@@ -13,6 +13,15 @@ Carbon Emissions and Large Neural Network Training, 2021, arXiv 2104.10350.
 
 from dataclasses import dataclass
 
+from efflab.costs.defaults import (
+    BILLION_PARAMETERS,
+    BILLION_TOKENS,
+    GRAMS_PER_KWH,
+    PEAK_TFLOPS,
+    PUE,
+    UTILISATION,
+    WATTS,
+)
 from efflab.costs.formula import formula
 from efflab.costs.quantities import (
     BillionParameters,
@@ -40,7 +49,9 @@ class TrainingCost:
 
 
 @formula
-def training_flops(*, billion_parameters: BillionParameters = 6.74, billion_tokens: BillionTokens = 2000.0) -> float:
+def training_flops(
+    *, billion_parameters: BillionParameters = BILLION_PARAMETERS, billion_tokens: BillionTokens = BILLION_TOKENS
+) -> float:
     """Floating-point operations of one training: 6 for each parameter and token.
 
     >>> f"{training_flops(billion_parameters=174.6, billion_tokens=300.0):.3g}"  # GPT-3
@@ -52,14 +63,14 @@ def training_flops(*, billion_parameters: BillionParameters = 6.74, billion_toke
 @formula
 def training_cost(
     *,
-    billion_parameters: BillionParameters = 6.74,
-    billion_tokens: BillionTokens = 2000.0,
-    peak_tflops: PeakTflops = 312.0,
-    utilisation: Utilisation = 0.4,
-    watts: Watts = 400.0,
+    billion_parameters: BillionParameters = BILLION_PARAMETERS,
+    billion_tokens: BillionTokens = BILLION_TOKENS,
+    peak_tflops: PeakTflops = PEAK_TFLOPS,
+    utilisation: Utilisation = UTILISATION,
+    watts: Watts = WATTS,
     devices: Devices = 1024,
-    pue: Pue = 1.1,
-    grams_per_kwh: GramsPerKwh = 473.0,
+    pue: Pue = PUE,
+    grams_per_kwh: GramsPerKwh = GRAMS_PER_KWH,
 ) -> TrainingCost:
     r"""What a training costs; the defaults are Llama 2 7B on A100s.
 

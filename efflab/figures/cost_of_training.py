@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from efflab.costs import ServingCost, TrainingCost, TrainingRun
-from efflab.costs.texts import power, three
+from efflab.costs.texts import electricity, power, three
 from efflab.figures.costs import decade_axis
 from efflab.figures.picture import Picture, draw
 from efflab.figures.text import ms_text
@@ -18,7 +18,7 @@ YOURS = "<b>your training</b>"
 def training_beside_runs(now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost]) -> Picture:
     """Tonnes of CO2 of a training, and below it of published ones: as published, and as the formula has them.
 
-    estimates: the cost of each run, with its own parameters and tokens and the assumptions of `now`.
+    estimates: the cost of each run, with its own parameters, tokens and, where cited, GPU; the rest as in `now`.
     """
     published = [run.co2_kg for run in runs]
     computed = [estimate.co2_kg for estimate in estimates]
@@ -63,7 +63,7 @@ def _points(name: str, kg: Sequence[float], rows: Sequence[int], colour: str, sy
 def _training_sentence(now: TrainingCost) -> str:
     return (
         f"The training takes {power(now.flops)} operations, {three(now.device_hours)} device hours "
-        f"({three(now.days)} days), {three(now.energy_kwh)} kWh and {three(now.co2_kg)} kg of CO2, "
+        f"({three(now.days)} days), {electricity(now.energy_kwh)} and {three(now.co2_kg)} kg of CO2, "
         "all but the operations estimated."
     )
 
@@ -86,12 +86,13 @@ def _thousands(values: Sequence[float | None]) -> list[float]:
     return [math.nan if value is None else round(value / 1000, 2) for value in values]
 
 
-def serving_price(now: ServingCost, measured: ServingCost) -> Picture:
-    """The price of a million requests over their latency; `measured` is at the latency that was measured.
+def serving_price(now: ServingCost, measured: ServingCost | None) -> Picture:
+    """The price of a million requests over their latency; `measured` is at the latency that was measured, if one was.
 
     The price grows with the latency in proportion: a line through the origin, drawn over the decades around both.
     """
-    ends = (min(now.latency_ms, measured.latency_ms) / 5, max(now.latency_ms, measured.latency_ms) * 5)
+    known = [now] if measured is None else [now, measured]
+    ends = (min(cost.latency_ms for cost in known) / 5, max(cost.latency_ms for cost in known) * 5)
     prices = [latency_ms * now.price / now.latency_ms for latency_ms in ends]
     line = {
         "type": "scatter",
@@ -102,7 +103,8 @@ def serving_price(now: ServingCost, measured: ServingCost) -> Picture:
         "name": "at this price of a core hour",
         "hoverinfo": "skip",
     }
-    traces = [line, _place("this setting", now, NOW, "diamond"), _place("measured", measured, BASE, "circle")]
+    traces = [line] if measured is None else [line, _place("measured", measured, BASE, "circle-open", size=16)]
+    traces.append(_place("this setting", now, NOW, "diamond"))
     layout = {
         "xaxis": decade_axis("latency (ms)", ends),
         "yaxis": decade_axis("price of a million requests", prices),
@@ -111,31 +113,32 @@ def serving_price(now: ServingCost, measured: ServingCost) -> Picture:
     return Picture(draw(traces, layout), _serving_sentence(now, measured), _serving_table(now, measured))
 
 
-def _place(name: str, cost: ServingCost, colour: str, symbol: str) -> Json:
+def _place(name: str, cost: ServingCost, colour: str, symbol: str, size: int = 9) -> Json:
     return {
         "type": "scatter",
         "mode": "markers",
         "x": [cost.latency_ms],
         "y": [cost.price],
-        "marker": {"color": colour, "symbol": symbol},
+        "marker": {"color": colour, "symbol": symbol, "size": size},
         "name": name,
         "hovertemplate": f"{name}: %{{x:.3~g}} ms, %{{y:.3~g}}<extra></extra>",
     }
 
 
-def _serving_sentence(now: ServingCost, measured: ServingCost) -> str:
-    ratio = now.price / measured.price
-    against = "" if now == measured else f" That is {three(ratio)} times the price at the measured latency."
+def _serving_sentence(now: ServingCost, measured: ServingCost | None) -> str:
+    ratio = now.price / measured.price if measured else 1.0
+    against = "" if measured in (None, now) else f" That is {three(ratio)} times the price at the measured latency."
     return (
         f"A million requests of {ms_text(now.latency_ms)} take {three(now.core_hours)} core hours and cost "
-        f"{three(now.price)}, with {three(now.energy_kwh)} kWh and {three(now.co2_g)} g of CO2 (estimated).{against}"
+        f"{three(now.price)}, with {electricity(now.energy_kwh)} and {three(now.co2_g)} g of CO2 (estimated).{against}"
     )
 
 
-def _serving_table(now: ServingCost, measured: ServingCost) -> pd.DataFrame:
+def _serving_table(now: ServingCost, measured: ServingCost | None) -> pd.DataFrame:
     rows = [
         (name, cost.latency_ms, cost.core_hours, cost.price, cost.energy_kwh, cost.co2_g)
         for name, cost in (("measured", measured), ("this setting", now))
+        if cost is not None
     ]
     heads = ["latency (ms)", "core hours", "price", "electricity (kWh)", "CO2 (g)"]
     return pd.DataFrame(rows, columns=["", *heads])

@@ -89,9 +89,9 @@ class Prediction:
     def _skipped_feedback(self, measured: float | str) -> str:
         if self.number is not None:
             truth = self.number.shown(_finite(self.id, "measured", measured), finer=1)
-            return f"You made no prediction; measured here: {truth}."
+            return f"You made no prediction; found here: {truth}."
         option = find(self.options, str(measured), f"option of {self.id}")
-        return f'You made no prediction; measured here: "{option.text}". {option.feedback}'
+        return f'You made no prediction; found here: "{option.text}". {option.feedback}'
 
     def _number_feedback(self, number: Number, predicted: object, measured: object) -> str:
         guess, truth = _finite(self.id, "predicted", predicted), _finite(self.id, "measured", measured)
@@ -103,7 +103,7 @@ class Prediction:
 
     def _choice_feedback(self, predicted: str, measured: str) -> str:
         chosen, truth = (find(self.options, key, f"option of {self.id}") for key in (predicted, measured))
-        found = "and so it was" if chosen == truth else f'measured here: "{truth.text}"'
+        found = "and so it was" if chosen == truth else f'found here: "{truth.text}"'
         return f'You chose "{chosen.text}", {found}. {chosen.feedback}'
 
 

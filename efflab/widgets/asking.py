@@ -39,6 +39,11 @@ class Panel(Reopened, ipywidgets.VBox):
         """Empty the error line."""
         self.last_error, self.readout.error = None, ""
 
+    def tell_answer(self, gate: "Gate | None", answer: Answer | None) -> None:
+        """Put the answer beside the prediction once there are both, and say so."""
+        if gate is not None and answer is not None and gate.reveal(answer):
+            self.readout.sentence += " Your prediction has its answer now, above."
+
 
 class Gate(Panel):
     """A prediction, made before anything is seen: lock in or skip, and whoever waits is told.

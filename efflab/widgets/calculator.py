@@ -5,19 +5,20 @@ working the lines behind "how it is computed". What the calculator does, one cal
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 import ipywidgets
 
 from efflab.figures import Picture
-from efflab.knobs import Setting, Value, defaults_of, knobs_of
-from efflab.widgets.asking import Panel
+from efflab.knobs import Setting, Value, knobs_of
+from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.bench import PREDICT_FIRST
+from efflab.widgets.calculator_subject import Preset, Subject, find_preset, first_settings
 from efflab.widgets.controls import Control
 from efflab.widgets.fold import Fold
 from efflab.widgets.parts import code_html, wide
-from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import worker
 
@@ -25,74 +26,41 @@ OWN = "your own numbers"
 """What a chooser says when the controls are at no preset of its."""
 
 
-class Result(Protocol):
-    """What a formula gives: among its numbers, how they came about, a line each."""
-
-    @property
-    def working(self) -> tuple[str, ...]:
-        """The formula with the numbers put in."""
-        ...
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Published numbers for some controls, and where they stand."""
-
-    name: str
-    settings: Mapping[str, Value]
-    source: str
-
-    @property
-    def badge(self) -> str:
-        """The badge "cited" with the source behind it."""
-        return badge("cited", f"{self.name}: {self.source}")
-
-
-Chosen = Mapping[str, Preset | None]
-"""For each chooser the preset that the controls are at, or None."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a calculator is about.
-
-    choosers: for each title the presets to choose from, and which is chosen to begin with. folded: controls that lie
-    behind a title, because a preset sets them. tiles and picture: how a result is shown.
-    """
-
-    formula: Callable[..., Any]
-    tiles: Callable[[Any, Chosen], str]
-    picture: Callable[[Any, Mapping[str, Setting]], Picture]
-    choosers: Mapping[str, Sequence[Preset]]
-    chosen: Mapping[str, str]
-    start: Mapping[str, Value] = field(default_factory=dict)
-    folded: tuple[str, ...] = ()
-    fold_title: str = "More numbers"
-    height: int = 340
-
-
 class Calculator(Panel):
     """A formula on the screen. `result` is what it gives for `settings`.
 
+    controls: the knobs and the titles of choosers to show, where a lesson needs few; all if not given.
+    start: settings to begin with. actions: buttons above the controls.
+
     Raises:
-        TypeError, ValueError: the start is no setting of the formula.
+        TypeError, ValueError: the start is no setting of the formula, or a control is none of its knobs.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        controls: Sequence[str] | None = None,
+        start: Mapping[str, Value] | None = None,
+        actions: Sequence[ipywidgets.Button] = (),
+    ) -> None:
         self.subject = subject
-        self._is_setting = False
-        start = {**defaults_of(subject.formula), **subject.start}
-        for title, name in subject.chosen.items():
-            start |= _preset(title, subject.choosers[title], name).settings
+        self.gate: Gate | None = None
+        self._is_setting, self._is_locked, self._actions = False, False, tuple(actions)
+        self._at: Mapping[str, Value] = {}
+        self._answer: Callable[[Any], Answer | None] = lambda result: None
+        start = first_settings(subject, start or {})
         self.controls = {name: Control(name, knob, start[name]) for name, knob in knobs_of(subject.formula).items()}
         self._choosers = {title: _chooser(presets) for title, presets in subject.choosers.items()}
         self.result: Any = subject.formula(**self.settings)
         self._tiles, self.view, self.fold = ipywidgets.HTML(), PictureView(height=subject.height), Fold()
         main = ipywidgets.VBox([self._tiles, self.view, self.fold])
         main.add_class("efflab-main")
-        box = ipywidgets.HBox([self._desk(), main])
+        self._desk_box = self._desk(controls)
+        box = ipywidgets.HBox([self._desk_box, main])
         box.add_class("efflab-bench")
-        super().__init__([box])
+        self._asked = ipywidgets.VBox([])
+        super().__init__([self._asked, box])
         for control in self.controls.values():
             control.on_change(self.refresh)
         for title, chooser in self._choosers.items():
@@ -125,10 +93,7 @@ class Calculator(Panel):
         Raises:
             ValueError, TypeError: no such control, or no value for it; nothing has moved then.
         """
-        for name, setting in settings.items():
-            if name not in self.controls:
-                raise ValueError(f"this calculator has no control {name!r}; it has: {', '.join(self.controls)}")
-            self.controls[name].knob.check(name, setting)
+        self._check(settings)
         self._is_setting = True
         try:
             for name, setting in settings.items():
@@ -145,55 +110,120 @@ class Calculator(Panel):
         """
         if title not in self.subject.choosers:
             raise ValueError(f"there is no choice of {title!r}; there are: {', '.join(self.subject.choosers)}")
-        if name != OWN:
-            self.set(**_preset(title, self.subject.choosers[title], name).settings)
+        if name != OWN and not self._is_setting:
+            self.set(**find_preset(title, self.subject.choosers[title], name).settings)
+
+    def offer(self, title: str, preset: Preset) -> None:
+        """Add a preset to a chooser, in place of one of the same name, and move the controls to it.
+
+        Raises:
+            ValueError, TypeError: there is no such chooser, or the formula does not take these settings.
+        """
+        others = [one for one in self.subject.choosers.get(title, ()) if one.name != preset.name]
+        self.subject = replace(self.subject, choosers={**self.subject.choosers, title: (preset, *others)})
+        self._is_setting = True  # a chooser with new options forgets what was chosen
+        self._choosers[title].options = _names(self.subject.choosers[title])
+        self._is_setting = False
+        self.set(**preset.settings)
+
+    def ask(self, gate: Gate, at: Mapping[str, Value], answer: Callable[[Any], Answer | None]) -> None:
+        """Put a prediction before the controls: nothing is shown until it is made or skipped.
+
+        at: the settings that it is about. answer: takes the result there and gives what the prediction is compared
+        with, a number or the key of an option.
+
+        Raises:
+            ValueError, TypeError: `at` names no control, or no value for it.
+        """
+        self._check(at)
+        self.gate, self._at, self._answer = gate, dict(at), answer
+        self._asked.children = (gate,)
+        self._lock(True)
+        self._tiles.value = f"<div class='efflab-verdict'>{PREDICT_FIRST}</div>"
+        self.readout.sentence = PREDICT_FIRST
+        gate.on_open(self.unlock)
+
+    def unlock(self) -> None:
+        """Give the controls free: the prediction was made or skipped."""
+        self._lock(False)
+        self.refresh()
 
     def refresh(self) -> None:
         """Compute and show what the controls are at; only the newest picture is drawn."""
-        if self._is_setting:
+        if self._is_setting or self._is_locked:
             return
         try:
             self.result = self.subject.formula(**self.settings)
             picture = self.subject.picture(self.result, self.settings)
-            self._tiles.value = f"<div class='efflab-tiles'>{self.subject.tiles(self.result, self.chosen)}</div>"
+            tiles = self.subject.tiles(self.result, self.chosen)
         except (ValueError, TypeError) as error:
             self.show_error(error)
             return
         self.clear_error()
+        self._tell(tiles, picture)
+        worker().submit((id(self), "picture"), lambda stale: self._draw(picture), on_error=self.show_error)
+        if all(self.settings[name] == value for name, value in self._at.items()):
+            self.tell_answer(self.gate, self._answer(self.result))
+
+    def _tell(self, tiles: str, picture: Picture) -> None:
+        remark = self.subject.remark(self.chosen, self.settings)
+        warning = f"<div class='efflab-verdict efflab-failed'>{escape(remark)}</div>" if remark else ""
+        self._tiles.value = f"<div class='efflab-tiles'>{tiles}</div>{warning}"
         for title, preset in self.chosen.items():
             self._choosers[title].value = preset.name if preset else OWN
         lines = "".join(f"<p>{escape(line)}</p>" for line in self.result.working)
         self.fold.summary = "How it is computed"
         self.fold.html = f"{lines}<p>The same in one line of Python:</p>{code_html(self.call, 'the call')}"
-        self.readout.sentence = picture.sentence
-        worker().submit((id(self), "picture"), lambda stale: self.view.show_picture(picture), on_error=self.show_error)
+        self.readout.sentence = f"{picture.sentence} {remark}".strip()
+
+    def _draw(self, picture: Picture) -> None:
+        if not self._is_locked:  # it may have been locked after the picture was ordered
+            self.view.show_picture(picture)
+
+    def _check(self, settings: Mapping[str, Setting]) -> None:
+        for name, setting in settings.items():
+            if name not in self.controls:
+                raise ValueError(f"this calculator has no control {name!r}; it has: {', '.join(self.controls)}")
+            self.controls[name].knob.check(name, setting)
+
+    def _lock(self, is_locked: bool) -> None:
+        self._is_locked = is_locked
+        for control in self.controls.values():
+            control.lock(is_locked)
+        for widget in (*self._choosers.values(), *self._actions):
+            widget.disabled = is_locked
+        self.view.layout.display = self.fold.layout.display = "none" if is_locked else ""
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines for a room, or back."""
         (self.add_class if is_on else self.remove_class)("efflab-projector")
         self.view.project(is_on)
 
-    def _desk(self) -> ipywidgets.VBox:
-        shown = [control for name, control in self.controls.items() if name not in self.subject.folded]
-        folded = [self.controls[name] for name in self.subject.folded]
+    def _desk(self, names: Sequence[str] | None) -> ipywidgets.VBox:
+        for name in names or ():
+            if name not in self.controls and name not in self._choosers:
+                known = ", ".join([*self._choosers, *self.controls])
+                raise ValueError(f"this calculator has no control {name!r}; it has: {known}")
+        folded = [self.controls[name] for name in self.subject.folded] if names is None else []
+        wanted = [name for name in self.controls if name not in self.subject.folded] if names is None else names
+        shown = [control for name, control in self.controls.items() if name in wanted]
         more = [ipywidgets.Accordion([ipywidgets.VBox(folded)], titles=(self.subject.fold_title,))] if folded else []
         projector = ipywidgets.Checkbox(False, description="projector", indent=False)
         projector.observe(lambda change: self.project(change["new"]), "value")
-        choosers = [_labelled(title, chooser) for title, chooser in self._choosers.items()]
-        desk = ipywidgets.VBox([*choosers, *shown, *more, projector])
+        choosers = [
+            _labelled(title, chooser) for title, chooser in self._choosers.items() if names is None or title in names
+        ]
+        desk = ipywidgets.VBox([*self._actions, *choosers, *shown, *more, projector])
         desk.add_class("efflab-controls")
         return desk
 
 
-def _preset(title: str, presets: Sequence[Preset], name: str) -> Preset:
-    for preset in presets:
-        if preset.name == name:
-            return preset
-    raise ValueError(f"{title} has no preset {name!r}; it has: {', '.join(one.name for one in presets)}")
-
-
 def _chooser(presets: Sequence[Preset]) -> ipywidgets.Dropdown:
-    return ipywidgets.Dropdown(options=[*(preset.name for preset in presets), OWN], value=OWN, layout=wide())
+    return ipywidgets.Dropdown(options=_names(presets), value=OWN, layout=wide())
+
+
+def _names(presets: Sequence[Preset]) -> list[str]:
+    return [*(preset.name for preset in presets), OWN]
 
 
 def _labelled(title: str, chooser: ipywidgets.Dropdown) -> ipywidgets.VBox:

@@ -1,34 +1,35 @@
-"""The calculators of chapter 01: memory, tokens a second, training and serving of a model.
+"""The calculators of chapter 01: memory, tokens a second and training of a model.
 
-Each is one formula of `efflab.costs`; here stands only which presets it offers and which tiles it shows.
+Each is one formula of `efflab.costs`; here stands only which presets it offers and which tiles it shows. Serving, which
+rests on a measurement, has a room of its own. `controls` and `start` are as for `Calculator`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from efflab.costs import (
     DecodingSpeed,
     Memory,
-    ServingCost,
     TrainingCost,
     decoding_speed,
     does_it_fit,
     llm_memory,
     presets,
-    serving_cost,
     training_cost,
 )
-from efflab.costs.texts import power, three
+from efflab.costs.texts import electricity, power, three
 from efflab.figures import Picture
-from efflab.figures.cost_of_training import serving_price, training_beside_runs
+from efflab.figures.cost_of_training import training_beside_runs
 from efflab.figures.costs import decoding_bound, memory_use
-from efflab.figures.text import bytes_text, ms_text, percent_text
-from efflab.measure.energy import WATTS_SOURCE
-from efflab.widgets.calculator import Calculator, Chosen, Preset, Subject
+from efflab.figures.text import bytes_text, percent_text
+from efflab.knobs import Value
+from efflab.widgets.calculator import Calculator
+from efflab.widgets.calculator_electricity import COUNTRY, countries, electricity_line
+from efflab.widgets.calculator_subject import Chosen, Preset, Subject, from_chooser
 from efflab.widgets.tiles import badge, tile
 
-MODEL, DEVICE, RUN, GPU, COUNTRY = "Model", "Device", "Published training", "GPU", "Electricity of"
+MODEL, DEVICE, RUN, GPU = "Model", "Device", "Published training", "GPU"
 SHAPE = ("billion_parameters", "layers", "kv_heads", "head_dim")
 FITTED = ("Galaxy S24 Ultra", "MacBook Air M2", "RTX 4090", "A100 80GB")
 """The devices of "does it fit?": a phone, a laptop, a GPU for one, a GPU of a data centre."""
@@ -41,7 +42,9 @@ BOUND = "bandwidth / bytes read for each token: each weight, and the request's o
 FLOPS = "6 for each parameter and token: 2 forwards, 4 backwards"
 
 
-def llm_memory_calculator() -> Calculator:
+def llm_memory_calculator(
+    *, controls: Sequence[str] | None = None, start: Mapping[str, Value] | None = None
+) -> Calculator:
     """What a language model takes in memory, and into which devices it fits; headless: `llm_memory`, `does_it_fit`."""
     return Calculator(
         Subject(
@@ -52,11 +55,16 @@ def llm_memory_calculator() -> Calculator:
             chosen={MODEL: "Llama-2-7B"},
             folded=SHAPE,
             fold_title="The shape of the model",
-        )
+            remark=_context_remark,
+        ),
+        controls=controls,
+        start=start,
     )
 
 
-def decoding_calculator() -> Calculator:
+def decoding_calculator(
+    *, controls: Sequence[str] | None = None, start: Mapping[str, Value] | None = None
+) -> Calculator:
     """How many tokens a second the memory's bandwidth allows at most; headless: `decoding_speed`."""
     return Calculator(
         Subject(
@@ -68,45 +76,30 @@ def decoding_calculator() -> Calculator:
             start={"bits": 4},
             folded=(*SHAPE, "bandwidth_gb_per_s"),
             fold_title="Model and memory",
-        )
+            remark=_context_remark,
+        ),
+        controls=controls,
+        start=start,
     )
 
 
-def training_calculator() -> Calculator:
+def training_calculator(
+    *, controls: Sequence[str] | None = None, start: Mapping[str, Value] | None = None
+) -> Calculator:
     """Operations, time, electricity and carbon of a training beside published ones; headless: `training_cost`."""
     return Calculator(
         Subject(
             training_cost,
             _training_tiles,
             _training_picture,
-            choosers={RUN: _runs(), GPU: _gpus(), COUNTRY: _countries()},
+            choosers={RUN: _runs(), GPU: _gpus(), COUNTRY: countries()},
             chosen={RUN: "Llama 2 7B", GPU: "A100 80GB", COUNTRY: "World"},
             folded=("peak_tflops", "watts", "devices", "grams_per_kwh"),
             fold_title="Device and electricity",
             height=420,
-        )
-    )
-
-
-def serving_calculator(latency_ms: float) -> Calculator:
-    """What a million requests cost at your measured latency, such as `report.speed.now.median_ms`.
-
-    Headless: `serving_cost`.
-
-    Raises:
-        ValueError, TypeError: `latency_ms` is no number of milliseconds in the range of the control.
-    """
-    measured = Preset("as measured", {"latency_ms": latency_ms}, "timed on this machine")
-    return Calculator(
-        Subject(
-            serving_cost,
-            _serving_tiles,
-            lambda now, settings: _serving_picture(now, settings, latency_ms),
-            choosers={"Latency": (measured,), COUNTRY: _countries()},
-            chosen={"Latency": measured.name, COUNTRY: "World"},
-            folded=("pue", "grams_per_kwh"),
-            fold_title="Building and electricity",
-        )
+        ),
+        controls=controls,
+        start=start,
     )
 
 
@@ -119,7 +112,9 @@ def _models() -> tuple[Preset, ...]:
 
 def _devices() -> tuple[Preset, ...]:
     return tuple(
-        Preset(device.name, {"bandwidth_gb_per_s": device.bandwidth_gb_per_s}, device.source)
+        Preset(
+            device.name, {"bandwidth_gb_per_s": device.bandwidth_gb_per_s}, device.source, kind=device.bandwidth_badge
+        )
         for device in presets().devices
     )
 
@@ -141,22 +136,19 @@ def _gpus() -> tuple[Preset, ...]:
     )
 
 
-def _countries() -> tuple[Preset, ...]:
-    return tuple(
-        Preset(
-            one.country, {"grams_per_kwh": one.grams_per_kwh}, f"{one.grams_per_kwh} g/kWh in {one.year}; {one.source}"
-        )
-        for one in presets().countries
-    )
-
-
 # How each result is shown.
 
 
-def _cited(chosen: Chosen, title: str) -> str:
-    """The badge of a number from a chooser: cited while it is at a preset, else estimated."""
-    preset = chosen[title]
-    return preset.badge if preset else badge("estimated", "your own numbers")
+def _context_remark(chosen: Chosen, settings: Mapping[str, Any]) -> str:
+    """What the formulas do not know: a model answers badly beyond the context that it was trained for."""
+    preset = chosen[MODEL]
+    trained = presets().model(preset.name).context if preset else None
+    if preset is None or trained is None or settings["context"] <= trained:
+        return ""
+    return (
+        f"{preset.name} was trained for at most {trained:,} tokens of context. With {settings['context']:,} the "
+        "numbers here hold, but its answers may not."
+    )
 
 
 def _memory_tiles(memory: Memory, chosen: Chosen) -> str:
@@ -166,7 +158,7 @@ def _memory_tiles(memory: Memory, chosen: Chosen) -> str:
         bytes_text(memory.total_bytes),
         f"weights {bytes_text(memory.weight_bytes)} {badge('computed', WEIGHTS)}",
         f"KV cache {bytes_text(memory.kv_cache_bytes)} {badge('computed', CACHE)}",
-        f"the model's shape {_cited(chosen, MODEL)}",
+        f"the model's shape {from_chooser(chosen, MODEL)}",
     )
     lines = [
         f"<b>{fit.verdict}</b>: {percent_text(fit.share, 0)} of {escape(fit.device.name)} ({fit.device.kind}, "
@@ -195,8 +187,8 @@ def _decoding_tiles(speed: DecodingSpeed, chosen: Chosen) -> str:
         bytes_text(speed.bytes_per_token),
         f"weights {bytes_text(speed.weight_bytes)}, KV cache {bytes_text(speed.kv_cache_bytes)}{shared} "
         f"{badge('computed', f'({WEIGHTS} + {CACHE}) / batch')}",
-        f"at {three(speed.bandwidth_gb_per_s)} GB/s {_cited(chosen, DEVICE)}",
-        f"the model's shape {_cited(chosen, MODEL)}",
+        f"at {three(speed.bandwidth_gb_per_s)} GB/s {from_chooser(chosen, DEVICE)}",
+        f"the model's shape {from_chooser(chosen, MODEL)}",
     )
 
 
@@ -209,13 +201,18 @@ def _decoding_picture(speed: DecodingSpeed, settings: Mapping[str, Any]) -> Pict
 
 def _training_tiles(cost: TrainingCost, chosen: Chosen) -> str:
     assumed = badge("estimated", "rests on the utilisation, the watts and the PUE, which are yours to change")
-    hours = badge("estimated", "operations / (peak x utilisation); the utilisation is yours to change")
+    hours = "the hours " + badge("estimated", "operations / (peak x utilisation); the utilisation is yours to change")
     days = f"{three(cost.days)} days with all devices at work"
-    tonnes, electricity = f"{three(cost.co2_kg / 1000)} t of CO2", f"{three(cost.energy_kwh / 1000)} MWh of electricity"
+    tonnes, used = f"{three(cost.co2_kg / 1000)} t of CO2", f"{electricity(cost.energy_kwh)} of electricity"
     return (
-        tile("Operations", power(cost.flops), badge("computed", FLOPS), f"the training {_cited(chosen, RUN)}")
-        + tile("Device hours", three(cost.device_hours), hours, days, f"the device {_cited(chosen, GPU)}")
-        + tile("Carbon", tonnes, f"{electricity} {assumed}", f"the electricity {_cited(chosen, COUNTRY)}")
+        tile(
+            "Operations",
+            power(cost.flops),
+            f"6 x parameters x tokens {badge('computed', FLOPS)}",
+            f"the training {from_chooser(chosen, RUN)}",
+        )
+        + tile("Device hours", three(cost.device_hours), hours, days, f"the device {from_chooser(chosen, GPU)}")
+        + tile("Carbon", tonnes, f"{used} {assumed}", electricity_line(chosen))
     )
 
 
@@ -223,29 +220,14 @@ def _training_picture(cost: TrainingCost, settings: Mapping[str, Any]) -> Pictur
     runs = presets().runs
     estimates = [
         training_cost(
-            **{**settings, "billion_parameters": run.n_parameters / 1e9, "billion_tokens": run.n_tokens / 1e9}
+            **{
+                **settings,
+                "billion_parameters": run.n_parameters / 1e9,
+                "billion_tokens": run.n_tokens / 1e9,
+                "peak_tflops": run.peak_tflops or settings["peak_tflops"],
+                "watts": run.watts or settings["watts"],
+            }
         )
         for run in runs
     ]
     return training_beside_runs(cost, runs, estimates)
-
-
-def _serving_tiles(cost: ServingCost, chosen: Chosen) -> str:
-    timed = badge("measured", "timed on this machine") if chosen["Latency"] else badge("estimated", "not measured")
-    watts = badge("estimated", f"watts and PUE are yours to change. {WATTS_SOURCE}")
-    electricity = f"{three(cost.energy_kwh)} kWh of electricity {watts}"
-    return (
-        tile(
-            "A million requests",
-            f"{three(cost.core_hours)} core hours",
-            f"{ms_text(cost.latency_ms)} for each {timed}",
-            badge("computed", "latency x cores x 1,000,000 requests / 3,600 s"),
-        )
-        + tile("Price", three(cost.price), badge("estimated", "the price of a core hour is yours to change"))
-        + tile("Carbon", f"{three(cost.co2_g)} g of CO2", electricity, f"the electricity {_cited(chosen, COUNTRY)}")
-    )
-
-
-def _serving_picture(cost: ServingCost, settings: Mapping[str, Any], measured_ms: float) -> Picture:
-    measured = serving_cost(**{**settings, "latency_ms": measured_ms})
-    return serving_price(cost, measured)

@@ -8,6 +8,10 @@ function nameControls(panel) {
     for (const part of control.querySelectorAll(".noUi-handle, input, select, textarea, .widget-readout")) {
       if (part.type !== "radio" && part.getAttribute("aria-label") !== label) part.setAttribute("aria-label", label);
     }
+    // The arrow keys move these. JupyterLab would take them, too: left folds the section away, up goes to another cell.
+    for (const part of control.querySelectorAll(".noUi-handle, input[type=radio], select")) {
+      if (!part.dataset.lmSuppressShortcuts) part.dataset.lmSuppressShortcuts = "true";
+    }
     // noUiSlider rounds the value that it tells a screen reader to one decimal: 0.87 would be spoken as 0.9.
     const readout = control.querySelector(".widget-readout")?.textContent.trim();
     const handle = control.querySelector(".noUi-handle");

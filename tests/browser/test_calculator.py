@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tests.browser.driver import NotebookPage, write_notebook
@@ -12,6 +13,11 @@ pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 CELL = "from efflab.widgets.calculators import training_calculator\ntraining_calculator()"
+SERVING = """
+from efflab import Lab
+from efflab.widgets import ServingCalculator
+ServingCalculator(lab=Lab.open('mlp-digits'))
+"""
 SENTENCE = ".efflab-sentence"
 
 
@@ -43,6 +49,36 @@ def test_the_working_stays_open_while_its_numbers_change(calculator):
     calculator.page.get_by_text("How it is computed").click()
     calculator.page.locator(".efflab-controls select").first.select_option("Llama 2 70B")
     calculator.page.wait_for_selector(".efflab-fold[open]:has-text('6 x 69 x 10^9 parameters')")
+
+
+@pytest.mark.parametrize("key", ["ArrowLeft", "ArrowUp"])
+def test_the_arrow_keys_move_the_slider_and_leave_the_section_of_the_notebook_alone(tmp_path, lab, page, key):
+    path = write_notebook(lab.root / f"{tmp_path.name}.ipynb", CELL)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# A section"))
+    nbformat.write(notebook, path)
+    page.open(path.name)
+    page.run_all()
+    page.page.wait_for_selector(".efflab-figure[data-drawn]")
+    handle = page.show(page.page.get_by_role("slider", name="Utilisation").first)
+    handle.focus()
+    page.page.keyboard.press(key)
+    percent = {"ArrowLeft": 39, "ArrowUp": 41}[key]
+    page.page.wait_for_selector(f".widget-readout:has-text('{percent}%')")
+    page.next_frame()
+    assert handle.evaluate("element => element === document.activeElement")
+    assert page.page.locator(".efflab-panel").is_visible()
+
+
+def test_a_measured_latency_comes_from_the_button(tmp_path, lab, page):
+    write_notebook(lab.root / f"{tmp_path.name}.ipynb", SERVING)
+    page.open(f"{tmp_path.name}.ipynb")
+    page.run_all()
+    page.page.wait_for_selector(f"{SENTENCE}:has-text('Not measured yet')")
+    assert chosen(page) == ["your own numbers", "World"]
+    page.page.get_by_role("button", name="Measure here").click()
+    page.page.wait_for_selector(f"{SENTENCE}:has-text('A million requests')")
+    assert chosen(page) == ["as measured", "World"]
 
 
 def test_axe_finds_nothing_serious(calculator):

@@ -54,7 +54,7 @@ def test_bits_change_the_weights_alone():
 
 
 def device(gigabytes):
-    return Device("d", "phone", gigabytes * 1e9, 50.0, None, None, "made up")
+    return Device("d", "phone", gigabytes * 1e9, 50.0, "cited", None, None, "made up")
 
 
 def test_a_model_fits_up_to_the_last_byte_and_is_tight_above_nine_tenths():

@@ -5,8 +5,9 @@ import csv
 import pytest
 
 from efflab import shipped
-from efflab.costs import decoding_speed, llm_memory, presets
+from efflab.costs import decoding_speed, llm_memory, presets, serving_cost, training_cost
 from efflab.costs.presets import LanguageModel
+from efflab.knobs import defaults_of
 
 TABLES = {"language_models": 12, "devices": 3, "training_runs": 5}
 
@@ -41,6 +42,38 @@ def test_models_go_from_small_to_large():
 def test_every_model_can_be_put_into_the_formulas(model: LanguageModel):
     assert llm_memory(**model.shape, bits=8).weight_bytes == pytest.approx(model.n_parameters)
     assert decoding_speed(**model.shape, context=model.context).tokens_per_second > 0
+
+
+def test_the_defaults_of_the_formulas_are_the_cited_llama_2_7b_and_the_cited_world():
+    llama, world = presets().model("Llama-2-7B"), presets().countries[0]
+    (run,) = (run for run in presets().runs if run.model == "Llama 2 7B")
+    memory, training, serving = (defaults_of(one) for one in (llm_memory, training_cost, serving_cost))
+    assert {name: memory[name] for name in llama.shape} == llama.shape
+    assert (memory["context"], world.country) == (llama.context, "World")
+    assert training["billion_parameters"] * 1e9 == run.n_parameters
+    assert training["billion_tokens"] * 1e9 == run.n_tokens
+    assert training["grams_per_kwh"] == serving["grams_per_kwh"] == world.grams_per_kwh
+    a100 = presets().device(run.gpu)
+    assert (training["peak_tflops"], training["watts"]) == (a100.peak_tflops, a100.watts)
+    assert training["pue"] == serving["pue"]
+
+
+def test_a_bandwidth_that_nobody_published_is_called_computed():
+    badges = {device.name: device.bandwidth_badge for device in presets().devices}
+    assert badges.pop("Galaxy S24 Ultra") == "computed"
+    assert set(badges.values()) == {"cited"}
+
+
+def test_a_gpu_has_the_same_peak_in_the_table_of_trainings_as_in_that_of_devices():
+    peaks = {device.name.split()[0]: device.peak_tflops for device in presets().devices}
+    known = [run for run in presets().runs if run.peak_tflops is not None]
+    assert len(known) > 5
+    for run in known:
+        assert run.peak_tflops == peaks[run.gpu.split()[0]]
+
+
+def test_the_credit_that_the_licence_asks_for_stands_in_every_row():
+    assert all("Ember" in one.source and "CC BY-SA 4.0" in one.source for one in presets().countries)
 
 
 def test_a_phone_a_laptop_and_a_gpu_are_there():

@@ -120,8 +120,15 @@ def test_what_was_not_published_is_a_gap_in_the_table():
     assert table.loc["GPT-3 175B", "published energy (MWh)"] == 1287
 
 
+def test_a_price_without_a_measurement_has_no_measured_point():
+    picture = serving_price(serving_cost(latency_ms=0.5), None)
+    assert [trace.name for trace in picture.figure.data] == ["at this price of a core hour", "this setting"]
+    assert "measured" not in picture.sentence
+    assert len(picture.table) == 1
+
+
 def test_the_price_grows_in_proportion_to_the_latency():
-    line, now, measured = serving(0.5).figure.data
+    line, measured, now = serving(0.5).figure.data
     assert measured.y[0] == pytest.approx(2 * now.y[0])
     assert line.y[1] / line.y[0] == pytest.approx(line.x[1] / line.x[0])
     assert "0.5 times the price at the measured latency" in serving(0.5).sentence

@@ -7,11 +7,13 @@ import pytest
 
 from efflab.costs import decoding_speed, llm_memory, presets, serving_cost, training_cost
 from efflab.knobs import knobs_of
+from efflab.lab import Lab
+from efflab.measure.speed import Speed, Timing
 from efflab.widgets.calculator import OWN
+from efflab.widgets.calculator_serving import NOT_YET, ServingCalculator, serving_calculator
 from efflab.widgets.calculators import (
     decoding_calculator,
     llm_memory_calculator,
-    serving_calculator,
     training_calculator,
 )
 from efflab.widgets.worker import worker
@@ -20,9 +22,16 @@ MAKERS = {
     llm_memory: llm_memory_calculator,
     decoding_speed: decoding_calculator,
     training_cost: training_calculator,
-    serving_cost: lambda: serving_calculator(0.42),
+    serving_cost: lambda: serving_calculator(speed()),
 }
 SECONDS = 30
+
+
+def speed(median_ms=0.42, batch=1, threads=1):
+    timing = Timing(median_ms, median_ms, median_ms, 30)
+    return Speed(
+        timing, timing, 1.0, 0.9, 1.1, 0.02, batch=batch, threads=threads, contention=0.0, machine="a fast laptop"
+    )
 
 
 @pytest.fixture(params=MAKERS, ids=lambda formula: formula.__name__)
@@ -66,11 +75,11 @@ def test_every_preset_names_its_source(calculator):
     for choices in calculator.subject.choosers.values():
         for preset in choices:
             assert preset.source
-            assert "cited" in preset.badge
+            assert re.search("cited|computed|measured", preset.badge)
 
 
 def test_every_number_in_a_tile_has_a_badge_and_the_working_is_behind_the_fold(calculator):
-    tiles = re.findall(r"<div class='efflab-tile'>.*?</div>.*?</div>", calculator._tiles.value)
+    tiles = calculator._tiles.value.split("<div class='efflab-tile'>")[1:]
     assert len(tiles) >= 2
     for one in tiles:
         assert re.search("computed|measured|estimated|cited", one), one
@@ -159,18 +168,82 @@ def test_an_error_of_the_formula_is_seen_and_the_next_move_clears_it(memory):
     assert (memory.readout.error, memory.last_error) == ("", None)
 
 
-def test_the_learners_latency_is_measured_until_it_is_moved():
-    calculator = serving_calculator(0.42)
+def test_a_measured_speed_is_measured_until_its_latency_is_moved():
+    calculator = serving_calculator(speed(0.42))
     assert calculator.result.latency_ms == 0.42
-    assert "measured" in calculator._tiles.value
+    assert ">measured</summary>" in calculator._tiles.value
+    assert "a fast laptop" in calculator._tiles.value
     calculator.set(latency_ms=0.21)
+    assert ">measured</summary>" not in calculator._tiles.value
     assert "not measured" in calculator._tiles.value
     assert "0.5 times the price at the measured latency" in calculator.readout.sentence
 
 
-def test_a_latency_that_is_none_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"must be a number from 0\.0001"):
-        serving_calculator(0.0)
+def test_a_batch_is_shared_by_its_images_and_each_thread_is_a_busy_core():
+    settings = serving_calculator(speed(8.0, batch=16, threads=2)).settings
+    assert (settings["latency_ms"], settings["cores"]) == (0.5, 2)
+
+
+@pytest.mark.parametrize("number", [0.42, 0, "fast"])
+def test_a_number_that_nobody_measured_is_refused(number):
+    with pytest.raises(TypeError, match=r"speed must be a Speed, such as lab\.measure"):
+        serving_calculator(number)
+
+
+def test_the_button_measures_the_network_of_the_lab_and_the_latency_becomes_measured():
+    calculator = ServingCalculator(lab=Lab.open("mlp-digits"))
+    assert "not measured" in calculator._tiles.value
+    assert calculator.readout.sentence == NOT_YET
+    calculator._button.click()
+    worker().wait(SECONDS)
+    assert calculator.last_error is None
+    assert calculator.settings["latency_ms"] == pytest.approx(calculator.speed.now.median_ms, rel=1e-3)
+    assert calculator.chosen["Latency"].kind == "measured"
+    assert not calculator._button.disabled
+
+
+def test_a_calculator_without_a_lab_has_nothing_to_time():
+    with pytest.raises(ValueError, match="made without a lab"):
+        serving_calculator(speed()).measure()
+
+
+def test_a_bandwidth_that_was_computed_is_not_called_cited():
+    calculator = decoding_calculator()
+    calculator.choose("Device", "Galaxy S24 Ultra")
+    line = calculator._tiles.value.split("at 76.8 GB/s")[1].split("</details>")[0]
+    assert ">computed</summary>" in line
+
+
+@pytest.mark.parametrize("maker", [llm_memory_calculator, decoding_calculator])
+def test_a_context_beyond_the_trained_one_is_told_in_the_tiles_and_the_sentence(maker):
+    calculator = maker()
+    assert "trained for" not in calculator._tiles.value + calculator.readout.sentence
+    calculator.set(context=8192)
+    for shown in (calculator._tiles.value, calculator.readout.sentence):
+        assert "Llama-2-7B was trained for at most 4,096 tokens of context" in shown
+    calculator.choose("Model", "Llama-3-8B")
+    assert "trained for" not in calculator._tiles.value
+
+
+def test_a_lesson_may_show_few_controls_and_start_elsewhere():
+    calculator = llm_memory_calculator(controls=("bits", "Model"), start={"bits": 32})
+    shown = calculator._desk_box.children
+    assert [one for one in shown if one in calculator.controls.values()] == [calculator.controls["bits"]]
+    assert len(shown) == 3  # the chooser, the bits, the projector
+    assert calculator.result.bits == 32
+    calculator.set(context=1)
+    assert calculator.result.kv_cache_bytes == 2 * 32 * 4096 * 2
+
+
+@pytest.mark.parametrize(("option", "name"), [("controls", ("colour",)), ("start", {"colour": 1})])
+def test_a_control_or_a_start_that_the_formula_does_not_know_is_refused(option, name):
+    with pytest.raises(ValueError, match="'colour'; it has: "):
+        llm_memory_calculator(**{option: name})
+
+
+def test_the_credit_of_the_electricity_table_is_shown_beside_its_number():
+    for calculator in (training_calculator(), serving_calculator(speed())):
+        assert "Ember, CC BY-SA 4.0" in calculator._tiles.value
 
 
 def test_the_electricity_of_a_country_is_the_cited_one():
