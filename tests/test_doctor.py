@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from efflab import models, runtime, shipped
 from efflab.cli import app, doctor, findings
 from efflab.cli.doctor import CHECKS, examine
 from efflab.cli.findings import Check, Examination, Finding, TroubleError
-from efflab.measure import clock
+from efflab.measure import clock, machine
 from efflab.measure.machine import describe_machine
 
 NAMES = [
@@ -110,6 +111,18 @@ def test_too_little_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     little = psutil.virtual_memory()._replace(available=300_000_000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
     assert check("memory").sentence.startswith("only 0.3 GB of memory are free; a lab wants 1 GB. Close")
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "end"), [(32 * 2**20, "are free, and the largest cache holds 33.6 MB."), (None, "are free.")]
+)
+def test_the_largest_cache_is_told_where_the_system_tells_it(
+    cache_bytes: int | None, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = replace(describe_machine(), cache_bytes=cache_bytes)
+    monkeypatch.setattr(machine, "describe_machine", lambda: found)
+    monkeypatch.setattr(doctor, "MIN_MEMORY_BYTES", 0)
+    assert check("memory").sentence.endswith(f" GB of memory {end}")
 
 
 def test_a_full_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,10 +79,14 @@ def _look_at_clock() -> str:
 def _look_at_memory() -> str:
     import psutil
 
+    from efflab.measure.machine import describe_machine
+
     free = int(psutil.virtual_memory().available)
     if free < MIN_MEMORY_BYTES:
         raise TroubleError(f"only {free / 1e9:.1f} GB of memory are free; a lab wants {MIN_MEMORY_BYTES / 1e9:.0f} GB")
-    return f"{free / 1e9:.1f} GB of memory are free"
+    cache = describe_machine().cache_bytes
+    largest = "" if cache is None else f", and the largest cache holds {cache / 1e6:.3g} MB"
+    return f"{free / 1e9:.1f} GB of memory are free{largest}"
 
 
 def _look_at_disk() -> str:

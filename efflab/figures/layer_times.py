@@ -72,7 +72,7 @@ def _layout(rows: Sequence[Row], total_ms: float, macs: int) -> Json:
     longest = 100 * max(max(ms / total_ms, n / macs) for _, ms, n in rows)
     return {
         "barmode": "group",
-        "bargap": 0.25,
+        "bargap": 0.15,
         "xaxis": {"title": {"text": "share of the whole (%)"}, "range": [0, 1.35 * longest], "tickangle": 0},
         "yaxis": {
             "range": [len(rows) - 0.5, -0.5],

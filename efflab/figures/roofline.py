@@ -16,8 +16,8 @@ from efflab.measure.roofline import Roofline
 
 MARGIN = 2.5
 """The axes go beyond the points by this factor."""
-LETTER, LINE = 0.017, 0.07
-"""Width of a letter and height of a line, as fractions of the axes, on a projector; on a laptop they are smaller."""
+LETTER, LINE = 0.03, 0.07
+"""Width of a letter and height of a line, as fractions of the axes, in a tab on a projector; elsewhere less."""
 PLACES: dict[str, tuple[float, float]] = {
     "middle right": (0.0, -0.5),
     "middle left": (-1.0, -0.5),
@@ -50,7 +50,8 @@ def roofline(points: Sequence[LayerPoint], roof: Roofline) -> Picture:
     names = _names(points, xs, ys, roof)
     traces = [_roof(xs, roof), _ridge(ys, roof)]
     traces += [_layers(limit, points, names, roof) for limit in LOOKS]
-    layout = {"xaxis": _log_axis("FLOPs for each byte", xs), "yaxis": _log_axis("GFLOP/s", ys), "showlegend": True}
+    x, y = _log_axis("FLOPs for each byte, computed", xs), _log_axis("GFLOP/s, measured", ys)
+    layout = {"xaxis": x, "yaxis": y, "showlegend": True}
     return Picture(draw(traces, layout), _sentence(points, roof), _table(points, roof))
 
 

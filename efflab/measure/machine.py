@@ -52,14 +52,16 @@ class Fact(NamedTuple):
 class Machine:
     """The machine, as far as its system tells; None is what it does not tell.
 
-    `n_cores` is what this process may use. `instruction_sets` are names of `X86` or `ARM`. `throttled` counts how
-    often heat slowed the processor down since its start. `governor` is the system's rule for the clock frequency.
+    `n_cores` is what this process may use. `cache_bytes` is the largest cache, the last before the memory; other cores
+    and other programs may share it. `instruction_sets` are names of `X86` or `ARM`. `throttled` counts how often heat
+    slowed the processor down since its start. `governor` is the system's rule for the clock frequency.
     """
 
     processor: str
     n_cores: int
     n_cores_total: int
     memory_bytes: int | None
+    cache_bytes: int | None
     instruction_sets: tuple[str, ...] | None
     runtimes: tuple[str, ...]
     timer_step_ns: float
@@ -94,12 +96,14 @@ class Machine:
     def facts(self) -> tuple[Fact, ...]:
         """All that is known, as label, text and badge, for a table."""
         memory = None if self.memory_bytes is None else f"{self.memory_bytes / 1e9:.1f} GB"
+        cache = None if self.cache_bytes is None else f"{self.cache_bytes / 1e6:.3g} MB"
         heat = None if self.throttled is None else f"{_times(self.throttled)} since its start"
         return (
             _fact("Processor", self.processor),
             _fact("Cores that may be used", self._cores),
             _fact("Instruction sets", self._instructions),
             _fact("Memory", memory),
+            _fact("Largest cache", cache),
             _fact("Runtimes", ", ".join(self.runtimes) or "none is installed"),
             _fact("Smallest step of the timer", f"{self.timer_step_ns:.0f} ns", "measured"),
             _fact("Power source", None if self.power == "unknown" else self.power),
@@ -137,6 +141,7 @@ def describe_machine(root: Path = Path("/")) -> Machine:
         n_cores=said.n_cores,
         n_cores_total=said.n_cores_total,
         memory_bytes=said.memory_bytes,
+        cache_bytes=said.cache_bytes,
         instruction_sets=_instruction_sets(said),
         runtimes=tuple(f"{name} {found}" for name, package in RUNTIMES.items() if (found := _version(package))),
         timer_step_ns=smallest_step() * 1e9,

@@ -88,16 +88,30 @@ def csr_bytes(rows: int, columns: int, n_nonzero: int) -> int:
     return (VALUE_BYTES + column_bytes) * n_nonzero + 4 * (rows + 1)
 
 
+def packed_bytes(rows: int, columns: int, n_nonzero: int) -> int:
+    """A matrix of 32-bit floats in the smallest of three encodings: dense, bit mask, CSR.
+
+    Example:
+        >>> packed_bytes(100, 100, n_nonzero=1000)
+        5250
+    """
+    return min(_encodings(rows, columns, n_nonzero).values())
+
+
+def _encodings(rows: int, columns: int, n_nonzero: int) -> dict[str, int]:
+    return {
+        "dense": VALUE_BYTES * rows * columns,
+        "bitmask": bitmask_bytes(rows * columns, n_nonzero),
+        "csr": csr_bytes(rows, columns, n_nonzero),
+    }
+
+
 def _size_of(name: str, tensor: Tensor) -> TensorSize:
     numbers = tensor if tensor.layout == torch.strided else tensor.values()  # those that a sparse tensor stores
     n, n_nonzero = tensor.numel(), int(numbers.bool().count_nonzero())  # of truth values: several times as fast
     dense = n * tensor.element_size()
-    options = {"dense": dense}
-    if tensor.ndim > 1:
-        rows = tensor.shape[0]
-        options |= {
-            "bitmask": bitmask_bytes(n, n_nonzero),
-            "csr": csr_bytes(rows, n // max(rows, 1), n_nonzero),
-        }
+    rows = tensor.shape[0] if tensor.ndim else 1
+    encodings = _encodings(rows, n // max(rows, 1), n_nonzero) if tensor.ndim > 1 else {}
+    options = encodings | {"dense": dense}
     encoding = min(options, key=lambda option: options[option])
     return TensorSize(name, n, n_nonzero, dense, options[encoding], encoding, tensor.ndim > 1)

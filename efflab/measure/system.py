@@ -1,13 +1,15 @@
-"""What the operating system says about the machine: cores, instructions, memory, power source, throttling.
+"""What the operating system says about the machine: cores, instructions, memory, cache, power source, throttling.
 
 Linux answers in small text files, macOS through `sysctl` and `pmset`; Windows says little to a program without extra
 packages. What a system does not say is None, and never guessed.
 
-Reference: The Linux kernel documentation: cpuinfo, `Documentation/ABI/testing/sysfs-class-power`, CPU performance
-scaling, Control Group v2 (`cpu.max`); Apple, Determining instruction set characteristics.
+Reference: The Linux kernel documentation: cpuinfo, `Documentation/ABI/testing/sysfs-class-power` and
+`sysfs-devices-system-cpu`, CPU performance scaling, Control Group v2 (`cpu.max`); Apple, Determining instruction set
+characteristics, Determining system capabilities.
 
-Where we simplify: memory limits of containers are not read, nor what a virtual machine shares with its neighbours. At
-work: `lscpu`, `turbostat`, `hwloc`.
+Where we simplify: memory limits of containers are not read, nor what a virtual machine shares with its neighbours. The
+caches are those of the first core; Windows tells them only to a program that takes its tables apart, so they are None
+there. At work: `lscpu`, `turbostat`, `hwloc`.
 """
 
 import os
@@ -22,14 +24,17 @@ from typing import Literal
 from efflab.measure.stopwatch import processor
 
 Power = Literal["mains", "battery", "unknown"]
+MAC_CACHES = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
+"""What macOS calls its caches, the largest first: Intel's; the fast cores' of Apple; those without such a name."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """What was read, in the system's own words; `flags` are the instructions as the system spells them.
 
-    `n_cores` is what this process may use, `n_cores_total` what there is. `throttled`: how often the core or package
-    that got too hot most often was slowed down, since the start of the machine.
+    `n_cores` is what this process may use, `n_cores_total` what there is. `cache_bytes` is the largest cache.
+    `throttled`: how often the core or package that got too hot most often was slowed down, since the start of the
+    machine.
     """
 
     processor: str
@@ -37,6 +42,7 @@ class Reading:
     n_cores_total: int
     flags: frozenset[str] | None = None
     memory_bytes: int | None = None
+    cache_bytes: int | None = None
     power: Power = "unknown"
     governor: str | None = None
     max_mhz: float | None = None
@@ -65,6 +71,7 @@ def read_linux(root: Path) -> Reading:
         n_cores_total=n_total,
         flags=_flags(cpuinfo),
         memory_bytes=_memory_bytes(root),
+        cache_bytes=_cache_bytes(root),
         power=_power(root),
         governor=_text(clock / "scaling_governor"),
         max_mhz=None if khz is None else khz / 1000,
@@ -85,6 +92,7 @@ def read_mac(sysctl: str, pmset: str) -> Reading:
         n_cores_total=n_cores,
         flags=frozenset(name.rpartition(".")[2] for name in present) or None,
         memory_bytes=int(said["hw.memsize"]) if "hw.memsize" in said else None,
+        cache_bytes=next((size for name in MAC_CACHES if (size := int(said.get(name, 0)))), None),
         power=names[source[1]] if source else "unknown",
     )
 
@@ -123,6 +131,16 @@ def _quotas(root: Path) -> Iterator[tuple[float, float]]:
 def _memory_bytes(root: Path) -> int | None:
     total = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
     return int(total[1]) * 1024 if total else None
+
+
+def _cache_bytes(root: Path) -> int | None:
+    """The last cache before the memory; one for instructions alone does not count."""
+    sizes = {}
+    for folder in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        level, size = _number(folder / "level"), re.fullmatch(r"([1-9]\d*)K", _text(folder / "size") or "")
+        if level and size and _text(folder / "type") in ("Data", "Unified"):
+            sizes[level] = int(size[1]) * 1024
+    return sizes[max(sizes)] if sizes else None
 
 
 def _power(root: Path) -> Power:

@@ -6,6 +6,7 @@ when it is evaluated, and once the hand is still the file is weighed and the spe
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 
@@ -13,14 +14,16 @@ from efflab.figures.text import score_text
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Range, Setting, Value
 from efflab.lab import Lab, Preview, Report
+from efflab.lab.diagnosis import Diagnosis
 from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
 from efflab.training import Epoch, Progress, warm_up
 from efflab.widgets.answers import score_when_there
-from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.asking import Answer, Gate
 from efflab.widgets.controls import Control, knobs_to_show
 from efflab.widgets.desk import Desk, buttons
+from efflab.widgets.diagnosis_panel import DiagnosisPanel
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
 from efflab.widgets.tiles import sentence, test_sentence
@@ -35,7 +38,7 @@ STILL_SECONDS = 0.3
 PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
-class Bench(Panel):
+class Bench(DiagnosisPanel):
     """A lab on the screen. Make one with `lab.bench(...)`.
 
     technique: what the controls set; `prune_weights` if not given.
@@ -70,8 +73,14 @@ class Bench(Panel):
         self._start: dict[str, Value] = {**self.technique.defaults, **(start or {})}
         names = knobs_to_show(self.technique, controls)
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
-        self.desk = Desk({name: self._control(name) for name in names}, *buttons(self), self.project)
-        self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, scan=self.scan_layers, redraw=self.redraw_tab)
+        self._asked: Recipe | None = None
+        self.prepare(self._make_diagnosis)
+        self.desk = Desk(
+            {name: self._control(name) for name in names}, *buttons(self), self.project, batch=self.batch_control
+        )
+        asked = {"scan": self.scan_layers, "redraw": self.redraw_tab}
+        self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, **asked, diagnosing=self.diagnosing)
+        self.batch_control.on_change(self._time_again)
         box = ipywidgets.HBox([self.desk, self.stage])
         box.add_class("efflab-bench")
         super().__init__([*([gate] if gate else []), box])
@@ -202,15 +211,23 @@ class Bench(Panel):
         worker().submit((id(self), what), job, on_error=self.show_error)
 
     def _pause(self, text: str) -> None:
+        self._asked = None
+        self.diagnosing.turn_to(None)
         worker().cancel((id(self), "live"))
         self.stage.pause(text)
         self.readout.sentence, self.desk.test_line.value = text, ""
 
     def _show(self, recipe: Recipe) -> None:
         self.desk.test_line.value = ""  # it was about another network
-        self._submit("live", lambda stale: self._follow(recipe, stale))
+        batch, self._asked = self.batch, recipe
+        self.diagnosing.turn_to((recipe, batch))  # a measurement of another setting ends now
+        self._submit("live", lambda stale: self._follow(recipe, batch, stale))
 
-    def _follow(self, recipe: Recipe, stale: Stale) -> Turns:
+    def _time_again(self) -> None:
+        if self._asked is not None:
+            self._show(self._asked)
+
+    def _follow(self, recipe: Recipe, batch: int, stale: Stale) -> Turns:
         started, is_drawn = now(), False
         with one_thread():
             for preview in self.lab.previews(recipe):
@@ -223,7 +240,7 @@ class Bench(Panel):
         self._draw(preview)
         yield STILL_SECONDS
         self.stage.draw_tab()
-        report = self.lab.measure(recipe, stale=stale)
+        report = self.lab.measure(recipe, batch=batch, stale=stale)
         if report is not None and not stale():
             self.stage.draw_report(report)
             self._tell(preview, report)
@@ -240,11 +257,14 @@ class Bench(Panel):
             self._answer_gate()
 
     def _answer_gate(self) -> None:
-        measured = self._answer(self)
-        if measured is not None and self.gate is not None and self.gate.reveal(measured):
-            self.readout.sentence += " Your prediction has its answer now, above."
+        self.tell_answer(self.gate, self._answer(self))
+
+    def _make_diagnosis(self, subject: tuple[Recipe, int], **asked: Any) -> Diagnosis | None:
+        recipe, batch = subject
+        return self.lab.diagnose(recipe, batch=batch, **asked)
 
     def _train(self, recipe: Recipe) -> None:
+        self.diagnosing.stop()
         progress = self.desk.running.start()
         self._submit("train", lambda stale: self._train_in_turns(recipe, progress))
 
@@ -297,3 +317,4 @@ class Bench(Panel):
     def _lock(self, is_locked: bool) -> None:
         self.desk.lock(is_locked)
         self.stage.layers.button.disabled = is_locked
+        self.diagnosing.lock(is_locked)

@@ -18,7 +18,7 @@ class Desk(ipywidgets.VBox):
     """What a hand may touch; controls and buttons are locked and freed together.
 
     train: the buttons that train, above the training's bar. look: the other buttons, below it. running: the bar, if
-    it is not a training that runs.
+    it is not a training that runs. batch: the choice of a batch, where one can be chosen beside the controls.
     """
 
     def __init__(
@@ -28,13 +28,15 @@ class Desk(ipywidgets.VBox):
         look: Sequence[ipywidgets.Button],
         project: Callable[[bool], object],
         running: Running | None = None,
+        batch: Control | None = None,
     ) -> None:
-        self.controls, self.buttons = dict(controls), (*train, *look)
+        self.controls, self.buttons, self.batch = dict(controls), (*train, *look), batch
         self.running = running or Running("Training")
         self.test_line = ipywidgets.HTML()
         projector = ipywidgets.Checkbox(False, description="projector", indent=False)
         projector.observe(lambda change: project(change["new"]), "value")
-        super().__init__([*self.controls.values(), *train, self.running, *look, self.test_line, projector])
+        timed = [batch] if batch else []
+        super().__init__([*self.controls.values(), *train, self.running, *timed, *look, self.test_line, projector])
         self.add_class("efflab-controls")
 
     @property
@@ -55,7 +57,7 @@ class Desk(ipywidgets.VBox):
 
     def lock(self, is_locked: bool) -> None:
         """Take the controls and buttons away, or give them free; Stop and the projector stay."""
-        for control in self.controls.values():
+        for control in (*self.controls.values(), *([self.batch] if self.batch else [])):
             control.lock(is_locked)
         for one in self.buttons:
             one.disabled = is_locked

@@ -8,7 +8,7 @@ from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.lab import Report
 from efflab.recipe import to_json
 
-COLUMNS = ("recipe", "score", "packed", "file", "base takes", "it takes", "speed")
+COLUMNS = ("recipe", "score", "packed", "file", "batch", "base takes", "it takes", "speed")
 """The heads of `run_texts`."""
 
 
@@ -23,6 +23,7 @@ def run_entry(report: Report) -> dict[str, Any]:
         "high": round(high, 4),
         "packed_bytes": preview.size.packed_bytes,
         "file_bytes": report.file_bytes,
+        "batch": speed.batch,
         "ms": round(speed.now.median_ms, 4),
         "base_ms": round(speed.base.median_ms, 4),
         "verdict": speed.verdict,
@@ -37,4 +38,5 @@ def run_texts(run: Mapping[str, Any]) -> list[str]:
     ]
     score = f"{percent_text(run['score'])} ({interval_text(run['low'], run['high'])})"
     sizes = [bytes_text(run["packed_bytes"]), bytes_text(run["file_bytes"])]
-    return [", then ".join(steps), score, *sizes, ms_text(run["base_ms"]), ms_text(run["ms"]), run["verdict"]]
+    times = [str(run.get("batch", 1)), ms_text(run["base_ms"]), ms_text(run["ms"])]  # without a batch: one image
+    return [", then ".join(steps), score, *sizes, *times, run["verdict"]]

@@ -5,6 +5,7 @@ Everything here may be called from the worker thread.
 
 from collections.abc import Callable, Iterable
 from html import escape
+from typing import Any
 
 import ipywidgets
 
@@ -12,9 +13,11 @@ from efflab.figures import tradeoff, training_curve
 from efflab.figures.tradeoff import N_TRAIL
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview, Report
+from efflab.measure.machine import describe_machine
 from efflab.prune import Point
 from efflab.training import Epoch
-from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, LayersTab, WeightsTab
+from efflab.widgets.diagnosis_panel import Diagnosing
+from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, LayersTab, SpeedTab, WeightsTab
 from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Turns
@@ -23,7 +26,8 @@ from efflab.widgets.worker import Turns
 class Stage(ipywidgets.VBox):
     """Shows the preview of one recipe, the trail of those before, and what was measured of it.
 
-    x: the knob along the main picture. scan and redraw: what the buttons in the tabs ask for.
+    x: the knob along the main picture. scan and redraw: what the buttons in the tabs ask for. diagnosing: what the tab
+    about the speed shows.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Stage(ipywidgets.VBox):
         chapter: str,
         scan: Callable[[], object],
         redraw: Callable[[], object],
+        diagnosing: Diagnosing[Any],
     ) -> None:
         self.lab, self.x = lab, x
         self.preview: Preview | None = None
@@ -49,12 +54,14 @@ class Stage(ipywidgets.VBox):
         self.layers = LayersTab(lab, scan)
         self.weights = WeightsTab(lab, redraw)
         self.images, self.code, self.journal = ImagesTab(lab), CodeTab(lab), JournalTab(journal, chapter)
+        self.speed = SpeedTab(diagnosing)
         named = {
             "layers": self.layers,
             "weights": self.weights,
             "changed images": self.images,
             "code": self.code,
             "journal": self.journal,
+            "speed": self.speed,
         }
         self.tabs = ipywidgets.Tab(list(named.values()), titles=tuple(named), selected_index=0)
         self.tabs.observe(lambda _: redraw(), "selected_index")
@@ -70,7 +77,7 @@ class Stage(ipywidgets.VBox):
     def draw_report(self, report: Report) -> None:
         """Add what was measured of the preview that is shown to the tiles; the main picture stays as it is."""
         self.report = report
-        self.tiles.value = tiles(report.preview, self.lab.baseline, report)
+        self.tiles.value = tiles(report.preview, self.lab.baseline, report, describe_machine().sentence)
 
     def pause(self, text: str) -> None:
         """Show no numbers but this sentence, until the next preview comes."""
@@ -138,3 +145,4 @@ class Stage(ipywidgets.VBox):
         in_tabs = [view for tab in self.tabs.children for view in tab.children if isinstance(view, PictureView)]
         for view in (self.main, self.training, *in_tabs):
             view.project(is_on)
+        self.speed.diagnosing.stage.project(is_on)

@@ -1,10 +1,11 @@
-"""The tabs below the main picture: layers, weights, images that changed, the code that ran, and the journal.
+"""The tabs below the main picture: layers, weights, changed images, the code that ran, the journal, and the speed.
 
 Only the tab that is open is drawn, and only when the hand is still: what nobody sees costs nothing.
 """
 
 from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import ipywidgets
 from torch import Tensor
@@ -16,6 +17,7 @@ from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import Recipe, script
+from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.parts import button, code_html, scrolling
 from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.view import PictureView
@@ -115,6 +117,17 @@ class CodeTab(ipywidgets.VBox):
         )
 
 
+class SpeedTab(ipywidgets.VBox):
+    """Where the time goes, and why it is not faster; measured on its button only."""
+
+    def __init__(self, diagnosing: Diagnosing[Any]) -> None:
+        self.diagnosing = diagnosing
+        super().__init__([diagnosing.button, diagnosing.running, diagnosing.stage])
+
+    def show(self, preview: Preview) -> None:
+        """What is shown was drawn when it was measured, and goes with the setting that it belongs to."""
+
+
 class JournalTab(ipywidgets.VBox):
     """The runs that were measured, newest first."""
 
@@ -169,7 +182,7 @@ def _class_table(lab: Lab, preview: Preview) -> str:
     )
 
 
-Tab = LayersTab | WeightsTab | ImagesTab | CodeTab | JournalTab
+Tab = LayersTab | WeightsTab | ImagesTab | CodeTab | JournalTab | SpeedTab
 
 
 def _weights(lab: Lab, preview: Preview) -> dict[str, Tensor]:

@@ -28,3 +28,8 @@ class PictureView(LiveFigure):
         self.shown = picture
         self.layout.display = ""
         self.show(picture.figure, alt=picture.sentence, table=picture.table)
+
+    def hide(self) -> None:
+        """Take no room until the next picture comes."""
+        self.shown = None
+        self.layout.display = "none"

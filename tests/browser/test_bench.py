@@ -1,6 +1,5 @@
 """The bench in a real page: a hand moves a slider, and what is painted is what was measured."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -113,7 +112,8 @@ def test_the_file_and_the_speed_follow_when_the_hand_is_still(bench):
     assert "4 bytes a value" in bench.page.locator(".efflab-why[open]").first.inner_text()
 
 
-TABS = {"weights": "Layer", "changed images": "", "code": "model = prune_weights(", "journal": "recipe"}
+LOOK, REASONS = "Look where the time goes", ".efflab-reasons li"
+TABS = {"weights": "Layer", "changed images": "", "code": "model = prune_weights(", "journal": "recipe", "speed": ""}
 
 
 def open_tab(bench, name):
@@ -142,21 +142,67 @@ def test_the_training_streams_a_curve_and_can_be_stopped(bench):
     bench.page.wait_for_selector(".efflab-controls .progress", state="hidden")
 
 
-def test_controls_are_named_and_axe_finds_nothing_serious(bench):
+def serious_faults(bench):
+    """What axe finds in the panel that is serious or critical: rule, impact, elements."""
     if not AXE.exists():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("axe-core is not there: run `make axe` once")
+    bench.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+    found = bench.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
+    return [
+        (v["id"], v["impact"], [node["html"][:200] for node in v["nodes"]])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def test_controls_are_named_and_axe_finds_nothing_serious(bench):
     bench.page.wait_for_selector(MEASURED)
     assert bench.page.locator(HANDLE).first.get_attribute("aria-label").startswith("Sparsity")
-    bench.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
     for tab in TABS:
         open_tab(bench, tab)
-        found = bench.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
-        serious = [
-            (tab, v["id"], v["impact"], [node["html"][:200] for node in v["nodes"]])
-            for v in found
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert serious == [], json.dumps(serious, indent=1)
+        assert serious_faults(bench) == [], tab
+
+
+def look_where_the_time_goes(bench):
+    """Press the button by keyboard and wait for the answer."""
+    bench.show(bench.page.get_by_role("button", name=LOOK)).focus()
+    bench.page.keyboard.press("Enter")
+    bench.page.wait_for_selector(".progress[role='progressbar'][aria-label='Looking where the time goes']")
+    bench.page.wait_for_selector(f"{REASONS}:has-text('zeros are not removed')")
+
+
+def move_on(bench):
+    """Move to another setting, with which what was found goes."""
+    bench.show(bench.page.locator(HANDLE).first).focus()
+    bench.page.keyboard.press("ArrowRight")
+    bench.page.wait_for_selector(REASONS, state="detached")
+    wait_until_said(bench, 51)
+
+
+def test_where_the_time_goes_is_shown_on_a_button_and_goes_with_its_setting(bench):
+    open_tab(bench, "speed")
+    assert bench.page.locator(REASONS).count() == 0
+    look_where_the_time_goes(bench)
+    assert bench.page.locator(f"{REASONS}:has-text('does not hold')").count() > 0
+    assert "reasons hold: zeros are not removed" in say(bench)
+    assert bench.page.get_by_role("combobox", name="Electricity of").is_visible()
+    too_wide = "() => { const e = document.querySelector('.efflab-bench'); return e.scrollWidth - e.clientWidth; }"
+    assert bench.page.evaluate(too_wide) <= 1
+    move_on(bench)
+
+
+def test_axe_finds_nothing_serious_in_where_the_time_goes(bench):
+    open_tab(bench, "speed")
+    look_where_the_time_goes(bench)
+    faults = serious_faults(bench)
+    move_on(bench)
+    assert faults == []
+
+
+def test_a_batch_that_is_chosen_is_timed_and_the_tile_says_it(bench):
+    for batch in ("64", "1"):
+        bench.show(bench.page.get_by_role("radiogroup", name="Batch").get_by_role("radio", name=batch)).check()
+        bench.page.wait_for_selector(f".efflab-tile:has-text('Speed, batch {batch}'):has-text('images a second')")
 
 
 def test_the_projector_and_the_dark_theme_reach_the_pictures(bench):

@@ -1,7 +1,10 @@
 """The machine report: what Linux, macOS and this machine say, and what they do not say."""
 
+import dataclasses
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -175,6 +178,7 @@ def test_a_system_that_says_nothing_is_unknown_and_not_without(tmp_path: Path) -
     found = describe_machine(tmp_path)
 
     assert (found.n_cores, found.memory_bytes, found.instruction_sets, found.power) == (1, None, None, "unknown")
+    assert found.cache_bytes is None
     assert found.has("VNNI") is None
     assert {fact.text for fact in found.facts if not fact.badge} == {"unknown: the system does not say"}
     assert found.processor
@@ -191,7 +195,60 @@ def test_runtimes_that_are_not_installed_are_left_out(tmp_path: Path, monkeypatc
     assert laptop(tmp_path).runtimes == (f"torch {version('torch')}",)
 
 
+@pytest.mark.parametrize(
+    ("caches", "cache_bytes"),
+    [
+        ((("1", "Data", "32K"), ("1", "Instruction", "64K"), ("2", "Unified", "512K")), 524_288),
+        ((("3", "Unified", "32768K"), ("2", "Unified", "512K")), 33_554_432),
+        ((("3", "Unified", "6144K"), ("2", "Unified", "8192K")), 6_291_456),  # the last one, though it is smaller
+        ((("1", "Instruction", "64K"),), None),
+        ((("1", "Data", "32K"), ("2", "Unified", "")), 32_768),
+        ((("1", "Data", "32K"), ("2", "Unified", "0K")), 32_768),
+        ((("1", "Data", "32K"), ("", "Unified", "512K")), 32_768),
+        ((), None),
+    ],
+)
+def test_the_largest_cache_is_the_last_one_that_holds_data(
+    caches: tuple[tuple[str, str, str], ...], cache_bytes: int | None, tmp_path: Path
+) -> None:
+    files = {"proc/cpuinfo": cpuinfo("avx2")}
+    for i, values in enumerate(caches):
+        folder = f"sys/devices/system/cpu/cpu0/cache/index{i}"
+        files |= {
+            f"{folder}/{name}": f"{value}\n" for name, value in zip(("level", "type", "size"), values, strict=True)
+        }
+
+    assert describe_machine(tree(tmp_path, files)).cache_bytes == cache_bytes
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "fact"),
+    [
+        (33_554_432, ("Largest cache", "33.6 MB", "read from the system")),
+        (32_768, ("Largest cache", "0.0328 MB", "read from the system")),
+        (None, ("Largest cache", "unknown: the system does not say", "")),
+    ],
+)
+def test_the_largest_cache_is_a_fact(cache_bytes: int | None, fact: tuple[str, str, str]) -> None:
+    assert dataclasses.replace(describe_machine(), cache_bytes=cache_bytes).facts[4] == fact
+
+
 # macOS
+
+
+@pytest.mark.parametrize(
+    ("sysctl", "cache_bytes"),
+    [
+        ("hw.l2cachesize: 262144\nhw.l3cachesize: 6291456\n", 6_291_456),
+        ("hw.l2cachesize: 4194304\nhw.perflevel0.l2cachesize: 12582912\n", 12_582_912),
+        ("hw.l2cachesize: 3145728\nhw.l3cachesize: 0\n", 3_145_728),
+        ("hw.l1dcachesize: 32768\n", None),
+    ],
+)
+def test_the_largest_cache_of_a_mac_is_its_third_or_that_of_the_fast_cores(
+    sysctl: str, cache_bytes: int | None
+) -> None:
+    assert read_mac(sysctl, "").cache_bytes == cache_bytes
 
 
 def test_a_mac_is_read_from_what_sysctl_and_pmset_print() -> None:
@@ -255,6 +312,15 @@ def test_cores_and_memory_agree_with_python_and_psutil() -> None:
     assert found.memory_bytes in (None, psutil.virtual_memory().total)
     assert 0 < found.timer_step_ns < 1e6
     assert found.runtimes == (f"ONNX Runtime {version('onnxruntime')}", f"torch {version('torch')}")
+
+
+@pytest.mark.skipif(not shutil.which("lscpu"), reason="there is no lscpu to compare with: install util-linux on Linux")
+def test_the_largest_cache_agrees_with_lscpu() -> None:
+    command = ("lscpu", "--bytes", "--caches=LEVEL,TYPE,ONE-SIZE")
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    sizes = {int(level): int(size) for level, kind, size in map(str.split, lines) if kind != "Instruction"}
+
+    assert describe_machine().cache_bytes == (sizes[max(sizes)] if sizes else None)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux lets a test give cores away")

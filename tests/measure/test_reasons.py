@@ -9,7 +9,7 @@ from networks import Calls
 from torch import Tensor, nn
 
 from efflab import models, prune_weights
-from efflab.measure.layer_speed import LayerTimes, measure_layers
+from efflab.measure.layer_speed import LayerTimes, NodeTime, measure_layers
 from efflab.measure.reasons import (
     Reason,
     extra_nodes,
@@ -219,9 +219,14 @@ def test_the_same_network_has_no_extra_nodes(timed: Timed) -> None:
 # Memory
 
 
-def memory(model: nn.Module, *, batch: int, bytes_per_s: float) -> Reason:
+def memory(model: nn.Module, *, batch: int, bytes_per_s: float, cache_bytes: int | None = None) -> Reason:
     work = count_work(model, SHAPE, batch=batch)
-    return memory_bound(work, ROOF, 1000 * work.moved_bytes / bytes_per_s)
+    return memory_bound(work, ROOF, 1000 * work.moved_bytes / bytes_per_s, cache_bytes=cache_bytes)
+
+
+def nodes(*medians_ms: float, whole_ms: float) -> LayerTimes:
+    made = tuple(NodeTime(f"n{i}", "Gemm", f"n{i}", (), one, 100) for i, one in enumerate(medians_ms))
+    return LayerTimes(made, whole_ms, 0.001, batch=1, threads=1, contention=0.0, machine="a machine")
 
 
 def test_large_matrices_at_batch_1_are_bound_by_memory() -> None:
@@ -249,6 +254,75 @@ def test_reading_a_little_faster_than_the_bandwidth_is_still_bound_by_memory() -
 
     assert reason.holds
     assert reason.sentence.endswith("It moves 26.0 GB/s, and the memory could 20.0.")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "cache_bytes", "fits"),
+    [
+        ((80, 20), 33_554_432, "259 kB of weights fit into the processor's cache of 33.6 MB"),
+        ((1000, 100), 33_554_432, "3.54 MB of weights fit into the processor's cache of 33.6 MB"),
+        ((80, 20), 8 * 258_520, "259 kB of weights fit into the processor's cache of 2.07 MB"),
+        ((80, 20), 8 * 258_520 - 1, None),
+        ((2000, 2000), 33_554_432, None),
+        ((80, 20), None, None),
+    ],
+)
+def test_weights_that_stay_in_the_cache_are_not_bound_by_memory(
+    sizes: tuple[int, int], cache_bytes: int | None, fits: str | None
+) -> None:
+    """An eighth of the cache is the limit; without knowing the cache, the rate alone decides."""
+    reason = memory(models.build("mlp", sizes=sizes), batch=1, bytes_per_s=15e9, cache_bytes=cache_bytes)
+    end = (
+        f": its {fits}, so that they are fetched from memory only once while it runs again and again." if fits else "."
+    )
+
+    assert reason.holds is (fits is None)
+    assert reason.sentence.endswith(f"It moves 15.0 GB/s, and the memory could 20.0{end}")
+
+
+def test_a_network_without_weights_has_none_in_the_cache() -> None:
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    reason = memory(model, batch=1, bytes_per_s=15e9, cache_bytes=33_554_432)
+
+    assert reason.sentence.endswith("and the memory could 20.0: something else is the limit.")
+
+
+@pytest.mark.parametrize(
+    ("medians_ms", "holds", "end"),
+    [
+        ((0.5, 1.5), True, "Without the overhead of the call, it moves 11.2 GB/s, and the memory could 20.0."),
+        (
+            (0.25, 0.25),
+            False,
+            "Without the overhead of the call, it moves 44.9 GB/s, and the memory could 20.0: so they come from a "
+            "cache, which may be the limit, but the memory is not.",
+        ),
+        ((0.0, 0.0), True, "It moves 7.5 GB/s, and the memory could 20.0."),
+    ],
+)
+def test_the_rate_is_that_of_the_nodes_without_the_call(medians_ms: tuple[float, ...], holds: bool, end: str) -> None:
+    """In 3 ms 22.4 MB move. Nodes too short for the profiler leave only the whole run."""
+    work = count_work(models.build("mlp", sizes=(2000, 2000)), SHAPE)
+    reason = memory_bound(work, ROOF, 3.0, times=nodes(*medians_ms, whole_ms=3.0))
+
+    assert reason.holds is holds
+    assert reason.sentence.endswith(end)
+    assert reason.evidence["bytes_per_s"] == work.moved_bytes / (sum(medians_ms) or 3.0) * 1000
+
+
+def test_the_numbers_of_the_memory_are_kept_by_name() -> None:
+    work = count_work(models.build("mlp", sizes=(80, 20)), SHAPE)
+    reason = memory_bound(work, ROOF, 0.019, cache_bytes=33_554_432)
+
+    assert reason.evidence == {
+        "intensity": work.intensity,
+        "ridge": 4.0,
+        "weight_share": work.weight_bytes / work.moved_bytes,
+        "bytes_per_s": work.moved_bytes / 0.019 * 1000,
+        "bandwidth_bytes_per_s": 20e9,
+        "weight_bytes": 258_520,
+        "cache_bytes": 33_554_432,
+    }
 
 
 def test_a_large_batch_is_bound_by_arithmetic() -> None:
@@ -318,6 +392,18 @@ def test_all_facts_give_all_reasons_and_those_that_hold_come_first(timed: Timed)
     names = [reason.name for reason in reasons if reason.holds]
     assert {"zeros are not removed", "few channels", "more threads than cores"} <= set(names)
     assert "the machine was busy" not in names
+
+
+def test_the_cache_and_the_times_of_the_nodes_reach_the_memory() -> None:
+    base = models.build("mlp", sizes=(80, 20))
+    work, times = count_work(base, SHAPE), nodes(0.01, 0.005, whole_ms=0.02)
+    reasons = why_not_faster(
+        base, base, speed=speed(), work=work, base_work=work, times=times, roofline=ROOF, cache_bytes=33_554_432
+    )
+
+    expected = memory_bound(work, ROOF, 1.0, times=times, cache_bytes=33_554_432)
+    assert [reason for reason in reasons if reason.name == "bound by memory"] == [expected]
+    assert expected.evidence["bytes_per_s"] == work.moved_bytes / 0.015 * 1000
 
 
 def test_a_missing_fact_leaves_its_reason_out() -> None:

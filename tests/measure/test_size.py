@@ -8,7 +8,7 @@ from scipy import sparse
 from torch import nn
 
 from efflab.measure import compute_size
-from efflab.measure.size import bitmask_bytes, csr_bytes
+from efflab.measure.size import bitmask_bytes, csr_bytes, packed_bytes
 from efflab.prune import prune_weights
 
 SPARSITIES = (0.0, 0.02, 0.1, 0.5, 0.8, 0.9, 0.99, 1.0)
@@ -166,3 +166,9 @@ def test_half_precision_takes_half_the_dense_bytes():
     model = support.tiny_mlp()
     whole = compute_size(model).dense_bytes
     assert compute_size(model.half()).dense_bytes == whole / 2
+
+
+@pytest.mark.parametrize("sparsity", SPARSITIES)
+def test_a_matrix_packs_into_what_the_size_of_its_layer_says(sparsity):
+    (tensor,) = compute_size(layer(with_zeros(50, 70, sparsity))).tensors
+    assert packed_bytes(50, 70, tensor.n_nonzero) == tensor.packed_bytes

@@ -16,17 +16,22 @@ ROW = re.compile(r"<tr><th scope='row'>(.*?)</th><td>(.*?)</td><td>(.*?)</td></t
 @pytest.fixture
 def machine() -> Machine:
     return dataclasses.replace(
-        describe_machine(), processor="a <b> processor", instruction_sets=("AVX2",), power="unknown"
+        describe_machine(),
+        processor="a <b> processor",
+        instruction_sets=("AVX2",),
+        cache_bytes=6 * 2**20,
+        power="unknown",
     )
 
 
 def test_each_fact_is_a_row_with_its_badge(machine):
     rows = ROW.findall(machine_html(machine))
 
-    assert len(rows) == len(machine.facts) == 9
+    assert len(rows) == len(machine.facts) == 10
     assert rows[0] == ("Processor", "a &lt;b&gt; processor", "<span class='efflab-badge'>read from the system</span>")
     assert rows[2][1] == "AVX2; not AVX-512, VNNI, BF16, AMX"
-    assert rows[5][2] == "<span class='efflab-badge'>measured</span>"
+    assert rows[4] == ("Largest cache", "6.29 MB", "<span class='efflab-badge'>read from the system</span>")
+    assert rows[6][2] == "<span class='efflab-badge'>measured</span>"
 
 
 def test_what_the_system_does_not_say_has_no_badge(machine):

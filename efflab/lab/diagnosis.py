@@ -1,0 +1,293 @@
+"""Where does the time go, and why is mine not faster? All that can be found out about one network beside its base.
+
+Each piece of `efflab.measure` answers one question; here they are asked together, of the same two files, at the same
+batch: how fast, how much work, which layer takes how long, how near to the roof of this machine, how much memory and
+energy. From the answers follow the reasons (`efflab.measure.reasons`).
+
+Reference: Williams, Waterman and Patterson, Roofline: an insightful visual performance model, 2009.
+
+Where we simplify: one network, one machine, one moment. At work: a profiler of the processor's maker, over days.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from torch import nn
+
+from efflab.lab.rates import Rates
+from efflab.lab.shipping import passing_folder, stopwatch
+from efflab.measure.carbon import carbon_grams
+from efflab.measure.energy import EnergyUse, measure_energy
+from efflab.measure.layer_speed import LayerPoint, LayerTimes, measure_layers, points
+from efflab.measure.machine import Machine, describe_machine
+from efflab.measure.memory import ComputedMemory, MeasuredMemory, MemoryUnknownError, compute_memory, measure_memory
+from efflab.measure.reasons import Reason, why_not_faster
+from efflab.measure.roofline import LimitsStopwatch, Roofline, read_roofline, write_roofline
+from efflab.measure.speed import Speed, SpeedError
+from efflab.measure.work import Work, count_work
+from efflab.runtime import Artefact, export
+from efflab.training import Progress
+
+LAYERS_S, ENERGY_S = 0.3, 0.3
+"""Seconds for which the layers, and twice the energy, of one network are measured."""
+ABOUT_S = {"write": 0.3, "count": 1.0, "time": 0.9, "layers": 2.4, "energy": 1.2, "memory": 3.2, "roofline": 5.0}
+"""About how long each piece takes, for the time that is left."""
+LOOK_S = 0.02
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one network takes at one batch, counted and measured; `measured` is None where memory is not told."""
+
+    work: Work
+    times: LayerTimes
+    computed: ComputedMemory
+    measured: MeasuredMemory | None
+    energy: EnergyUse
+
+    def grams_per_thousand(self, rates: Rates) -> float:
+        """Grams of CO2 for 1,000 inferences, estimated."""
+        return carbon_grams(self.energy.joules_per_thousand, rates.grams_per_kwh)
+
+    def at(self, watts: float) -> "Costs":
+        """The same with other watts a core; joules that were measured stay."""
+        if self.energy.is_measured:
+            return self
+        joules = self.energy.cpu_s_per_run * watts
+        return replace(self, energy=replace(self.energy, joules_per_run=joules, watts=watts))
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """A network beside its base: `reasons` say what keeps it from being faster, those that hold first.
+
+    `roofline` is None where it could not be measured. `notes` say, a sentence each, what could not be had.
+    """
+
+    now: Costs
+    base: Costs
+    speed: Speed
+    roofline: Roofline | None
+    reasons: tuple[Reason, ...]
+    rates: Rates
+    machine: Machine
+    notes: tuple[str, ...] = ()
+
+    @property
+    def holding(self) -> tuple[Reason, ...]:
+        """The reasons that hold."""
+        return tuple(reason for reason in self.reasons if reason.holds)
+
+    @property
+    def points(self) -> tuple[LayerPoint, ...]:
+        """The layers of the network as points under the roofline."""
+        return points(self.now.work, self.now.times)
+
+    @property
+    def base_throughput(self) -> float:
+        """Images a second of the base; `speed.throughput` is that of the network."""
+        return self.speed.batch / self.speed.base.median_ms * 1000
+
+    def at(self, rates: Rates) -> "Diagnosis":
+        """The same measurements with other assumptions; nothing is measured again."""
+        return replace(self, now=self.now.at(rates.watts), base=self.base.at(rates.watts), rates=rates)
+
+    def __repr__(self) -> str:
+        speed = self.speed
+        lines = [
+            f"batch {speed.batch}: {speed.base.median_ms:.3f} -> {speed.now.median_ms:.3f} ms, {speed.verdict}; "
+            f"{self.machine.sentence}"
+        ]
+        lines += [f"{'holds' if r.holds else 'does not hold'}: {r.name}. {r.sentence}" for r in self.reasons]
+        lines.append(
+            f"1,000 images: {self.now.energy.joules_per_thousand:.3g} J ({self.now.energy.badge}), "
+            f"{self.now.grams_per_thousand(self.rates):.2g} g CO2 (estimated)"
+        )
+        return "\n".join((*lines, *self.notes))
+
+
+def diagnose(
+    model: nn.Module,
+    base: nn.Module,
+    shape: tuple[int, int, int],
+    *,
+    batch: int = 1,
+    threads: int = 1,
+    rates: Rates | None = None,
+    progress: Progress | None = None,
+    stale: Callable[[], bool] | None = None,
+    base_file: Artefact | None = None,
+) -> Diagnosis | None:
+    """Measure `model` beside `base` and say why it is not faster; None if stopped before the end. Takes about 10 s.
+
+    No file is left behind but the roofline, which is kept on this machine. Stopped at any point, it ends within 0.1 s.
+
+    Args:
+        model: the network as it is now.
+        base: the network that it was made from.
+        shape: channels, height and width of one image.
+        batch: images in a run, for everything that is measured.
+        threads: threads that a run may use.
+        rates: watts a core and grams a kilowatt-hour; the world's average if not given.
+        progress: is told the fraction done, and may stop it.
+        stale: says whether the answer is not wanted any more.
+        base_file: the base in ONNX, if it was written before.
+
+    Raises:
+        ExportError: a network cannot be exported, or no temporary file be written.
+        SpeedError: they could not be timed.
+        ValueError: a batch or number of threads that is no count.
+
+    Reference: Williams, Waterman and Patterson, Roofline, 2009.
+    """
+    kept = read_roofline(threads).content
+    roofline = None if kept is None or kept.busy else kept  # one from a busy moment is too low
+    course = _Course(progress or Progress(), stale, has_roofline=roofline is not None)
+    sizes: dict[str, Any] = {"shape": shape, "batch": batch, "threads": threads}
+    try:
+        course.begin()
+        with passing_folder() as folder:
+            files = (base_file or export(base, shape, folder, "base"), export(model, shape, folder, "now"))
+            course.passed("write")
+            return _measured(model, base, files, sizes, rates or Rates.of(), roofline, course)
+    except _NotWantedError:
+        return None
+
+
+def _measured(
+    model: nn.Module,
+    base: nn.Module,
+    files: tuple[Artefact, Artefact],
+    sizes: dict[str, Any],
+    rates: Rates,
+    roofline: Roofline | None,
+    course: "_Course",
+) -> Diagnosis:
+    speed = course.wanted(stopwatch().compare(*files, **sizes, stale=course.is_stale))
+    course.passed("time")
+    base_costs, costs, notes = _costs((base, model), files, sizes, rates, course)
+    if roofline is None:
+        roofline, more = _roofline(sizes["threads"], course)
+        notes += more
+    machine = describe_machine()
+    reasons = why_not_faster(
+        model,
+        base,
+        speed=speed,
+        work=costs.work,
+        base_work=base_costs.work,
+        times=costs.times,
+        base_times=base_costs.times,
+        roofline=roofline,
+        n_cores=machine.n_cores,
+        instruction_sets=machine.instruction_sets,
+        cache_bytes=machine.cache_bytes,
+    )
+    return Diagnosis(costs, base_costs, speed, roofline, reasons, rates, machine, tuple(notes))
+
+
+def _costs(
+    models: tuple[nn.Module, nn.Module],
+    files: tuple[Artefact, Artefact],
+    sizes: dict[str, Any],
+    rates: Rates,
+    course: "_Course",
+) -> tuple[Costs, Costs, list[str]]:
+    """The costs of the base and of the network, and notes on what could not be had."""
+    watch, shape, batch, stale = stopwatch(), sizes["shape"], sizes["batch"], course.is_stale
+    course.together([lambda: count_work(nn.Identity(), (1,))])  # torch loads what it counts with: seconds, once
+    works = [count_work(model, shape, batch=batch) for model in models]
+    computed = [compute_memory(model, shape, batch=batch) for model in models]
+    course.passed("count")
+    times = [course.wanted(measure_layers(watch, one, **sizes, seconds=LAYERS_S, stale=stale)) for one in files]
+    course.passed("layers")
+    asked = {**sizes, "seconds": ENERGY_S, "watts": rates.watts, "stale": stale}
+    twice = [[course.wanted(measure_energy(watch, one, **asked)) for one in files] for _ in range(2)]
+    energy = [min(pair, key=lambda use: use.joules_per_run) for pair in zip(*twice, strict=True)]  # others only add
+    course.passed("energy")
+    measured, notes = _memory(files, shape, batch, course)
+    course.passed("memory")
+    before, now = map(Costs, works, times, computed, measured, energy)
+    return before, now, notes
+
+
+def _memory(
+    files: Sequence[Artefact], shape: tuple[int, int, int], batch: int, course: "_Course"
+) -> tuple[list[MeasuredMemory | None], list[str]]:
+    """The memory of each file, or a note instead. Each has a process of its own, and both may run at once."""
+
+    def measure(file: Artefact) -> MeasuredMemory | None:
+        return measure_memory(file, shape=shape, batch=batch, stale=course.is_stale)
+
+    try:
+        return [course.wanted(one) for one in course.together([partial(measure, file) for file in files])], []
+    except MemoryUnknownError as error:
+        return [None] * len(files), [str(error)]
+
+
+def _roofline(threads: int, course: "_Course") -> tuple[Roofline | None, list[str]]:
+    """The roofline, measured now and kept, and notes on what could not be had."""
+    try:
+        with LimitsStopwatch() as watch:
+            roofline = course.wanted(watch.measure(threads=threads, stale=course.is_stale))
+    except SpeedError as error:
+        return None, [str(error)]
+    try:
+        write_roofline(roofline)
+    except SpeedError as error:
+        return roofline, [str(error)]
+    return roofline, []
+
+
+class _NotWantedError(Exception):
+    """The one who asked does not want the answer any more."""
+
+
+class _Course:
+    """How far the diagnosis is, and whether it is still wanted."""
+
+    def __init__(self, progress: Progress, stale: Callable[[], bool] | None, *, has_roofline: bool) -> None:
+        self._progress, self._stale = progress, stale
+        self._total = sum(ABOUT_S.values()) - (ABOUT_S["roofline"] if has_roofline else 0)
+        self._done = 0.0
+
+    def is_stale(self) -> bool:
+        """Whether it is not wanted any more."""
+        return self._progress.is_stopped or (self._stale is not None and self._stale())
+
+    def wanted(self, answer: T | None) -> T:
+        """The answer; none means that it was not wanted any more."""
+        if answer is None:
+            raise _NotWantedError
+        return answer
+
+    def begin(self) -> None:
+        """Nothing is done yet; it is told."""
+        self._tell()
+
+    def passed(self, piece: str) -> None:
+        """A piece is done; it is told."""
+        self._done += ABOUT_S[piece]
+        self._tell()
+
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """What the works return, each run in a thread of its own, while others may have their turns."""
+        pool = ThreadPoolExecutor(len(works))
+        try:
+            futures: list[Future[T]] = [pool.submit(work) for work in works]
+            while wait(futures, LOOK_S).not_done:
+                self._tell()
+            return [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=False)
+
+    def _tell(self) -> None:
+        if self.is_stale():
+            raise _NotWantedError
+        if self._progress.on_batch:
+            self._progress.on_batch(min(1.0, self._done / self._total))
