@@ -1,9 +1,11 @@
 """Published tables, cited, and one's own numbers in the same columns."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from efflab import shipped
 from efflab.lab import Lab, Preview
+from efflab.measure.kernel_speed import KernelSpeed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,3 +41,41 @@ def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab) -> "pd.DataFrame":
         "kind": "measured",
     }
     return pd.concat([cited, pd.DataFrame([own])], ignore_index=True)
+
+
+def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd.DataFrame":
+    """A table of sparse products, and below each row the same product as it was measured on this machine, if it was.
+
+    Times are microseconds for one input of the batch. A product counts as the same within one point of sparsity.
+    """
+    import pandas as pd
+
+    points = [point for point in points if point.layout == "csr"]
+    rows: list[dict[str, object]] = []
+    for row in cited.to_dict("records"):
+        rows.append({str(name): value for name, value in row.items()})
+        same = (row["outputs"], row["inputs"], row["batch"])
+        own = [point for point in points if (point.rows, point.columns, point.speed.batch) == same]
+        rows += [_product(row["layer"], point) for point in own if _is_near(point, float(row["kept_percent"]))][-1:]
+    table = pd.DataFrame(rows)
+    table.insert(len(table.columns) - 2, "times_faster", (table["dense_us"] / table["sparse_us"]).round(2))
+    return table
+
+
+def _is_near(point: KernelSpeed, kept_percent: float) -> bool:
+    return abs(100 * (1 - point.sparsity) - kept_percent) <= 1 + 1e-9
+
+
+def _product(layer: object, point: KernelSpeed) -> dict[str, object]:
+    dense, sparse = (1000 * time.median_ms / point.speed.batch for time in (point.speed.base, point.speed.now))
+    return {
+        "layer": layer,
+        "outputs": point.rows,
+        "inputs": point.columns,
+        "kept_percent": round(100 * (1 - point.sparsity)),
+        "batch": point.speed.batch,
+        "dense_us": round(dense, 1),
+        "sparse_us": round(sparse, 1),
+        "source": "this notebook",
+        "kind": "measured",
+    }

@@ -2,6 +2,7 @@
 
 import itertools
 import linecache
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from efflab import models
 from efflab.data import Data, Split
 from efflab.knobs import Technique, technique
+from efflab.lab.states import ROWS, State
 from efflab.measure.kernel_speed import KernelSpeed
 from efflab.measure.speed import summarise
 
@@ -34,6 +36,14 @@ def tiny_data(*, n: int = 200, seed: int = 0, noise: float = 1.0) -> Data:
 def tiny_cnn(seed: int = 0) -> models.Network:
     """Three convolutions without biases, batch normalisation between them, and an output with a bias: 366 weights."""
     return models.build("cnn", seed=seed, shape=SHAPE, n_classes=N_CLASSES, sizes=(2,))
+
+
+def tiny_both(seed: int = 0) -> nn.Sequential:
+    """The same three convolutions, then 6 hidden units and the output: something for every technique to act on."""
+    *body, _ = tiny_cnn(seed).named_children()
+    hidden = models.build("mlp", seed=seed, shape=(8, 1, 1), n_classes=N_CLASSES, sizes=(6,))
+    ends = [("hidden", hidden.hidden1), ("relu4", hidden.relu1), ("output", hidden.output)]
+    return nn.Sequential(OrderedDict([*body, *ends])).eval()
 
 
 def tiny_mlp(seed: int = 0) -> models.Network:
@@ -88,3 +98,14 @@ def product(sparsity: float, factor: float, *, busy: bool = False, **changes: An
     answer = {"rounds": [[0.001, 0.001, 0.001 * factor]] * 8, "wall_s": 1.0, "cpu_s": 0.5 if busy else 1.0}
     speed = summarise(answer, batch=changes.pop("batch", 1), threads=changes.pop("threads", 1), machine="a machine")
     return replace(KernelSpeed("csr", 64, 32, sparsity, 1, speed), **changes)
+
+
+def state(name: str, runtime: str, factor: float = 1.0, *, n_bytes: int = 400_000, busy: bool = False) -> State:
+    """A state that takes `factor` ms, where the base takes 1 ms and 1 MB; zipped, each is a tenth of its bytes."""
+    speed = product(0.5, factor, busy=busy).speed
+    return State(name, runtime, n_bytes, n_bytes // 10, 1_000_000, 100_000, speed)
+
+
+def four_states(**factors: float) -> tuple[State, ...]:
+    """All states in all runtimes; factors: by name, 1 unless given."""
+    return tuple(state(name, runtime, factors.get(name, 1.0)) for name, runtime in ROWS)

@@ -1,8 +1,14 @@
-"""A budget counts the weights that are left and the score that was lost, and says both with their limits."""
+"""Budgets: weights left and score lost, what a device must serve, what is shipped; each part is said with its limit."""
 
 import pytest
+import support
 
-from efflab import Budget, Lab, prune_weights, step
+from efflab import Budget, Lab, Preview, models, prune_weights, step, zero_neurons
+from efflab.budget import Serving, ServingBudget, ShippedBudget
+from efflab.costs import presets
+from efflab.lab.states import State
+
+LAPTOP = ServingBudget("MacBook Air M2", billion_parameters=7, context=8192, tokens_per_second=15)
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +45,94 @@ def test_biases_do_not_count_as_weights(lab):
 def test_a_limit_that_is_no_fraction_is_refused(bad):
     with pytest.raises(ValueError, match="must be fractions from 0 to 1"):
         Budget(**bad)
+
+
+@pytest.mark.parametrize(
+    ("model", "bits", "context", "why"),
+    [
+        ("Llama-2-7B", 4, 8192, "6.74 billion parameters (at least 7)"),
+        ("Llama-2-13B", 4, 8192, "the model was trained for 4,096 tokens"),
+        ("Mistral-7B-v0.3", 4, 4096, "4,096 tokens of context (at least 8,192)"),
+        ("Mistral-7B-v0.3", 3, 8192, "3 bits a weight"),
+        ("Mistral-7B-v0.3", 16, 8192, "15.6 GB are 97 % of the memory of MacBook Air M2 (at most 90 %)"),
+        ("Mistral-7B-v0.3", 8, 8192, "12 tokens a second at most (at least 15)"),
+    ],
+)
+def test_each_part_of_the_laptops_budget_refuses_its_naive_choice(model, bits, context, why):
+    verdict = LAPTOP.judge(Serving(model, bits, context))
+    assert not verdict.passed
+    assert f"Not met: {why}" in verdict.message
+
+
+def test_many_but_not_all_choices_meet_the_laptops_budget():
+    choices = [Serving(model.name, bits, 8192) for model in presets().models for bits in range(1, 17)]
+    passed = {(one.model, one.bits) for one in choices if LAPTOP.judge(one).passed}
+    assert len({model for model, _ in passed}) == 3
+    assert 5 < len(passed) < len(choices) / 10
+    assert ("Mistral-7B-v0.3", 6) in passed
+
+
+def test_a_met_budget_counts_all_of_its_parts_and_the_cache_has_bits_of_its_own():
+    verdict = LAPTOP.judge(Serving("Llama-3-8B", 5, 8192))
+    assert (verdict.passed, verdict.n_passed, verdict.n_cases) == (True, 6, 6)
+    assert LAPTOP.judge(Serving("Llama-3-8B", 6, 8192, kv_bits=4)).passed
+    assert not LAPTOP.judge(Serving("Llama-3-8B", 6, 8192)).passed
+    assert not LAPTOP.judge(Serving("Llama-3-8B", 5, 8192, kv_bits=2)).passed
+
+
+@pytest.mark.parametrize("serving", [Serving("Llama-9", 4, 8192), Serving("Llama-3-8B", 0, 8192)])
+def test_a_choice_that_does_not_exist_is_refused(serving):
+    with pytest.raises(ValueError, match=r"'Llama-9'; there are|bits .* not 0"):
+        LAPTOP.judge(serving)
+
+
+# What is shipped
+
+
+@pytest.fixture
+def half(lab) -> Preview:
+    return lab.preview((step(zero_neurons, ratio=0.0),))
+
+
+def shipped(factor: float, n_bytes: int = 500) -> State:
+    return support.state("removed", "ONNX Runtime", factor, n_bytes=n_bytes)
+
+
+@pytest.mark.parametrize(
+    ("factor", "n_bytes", "passed", "n_passed"),
+    [(0.5, 500, True, 3), (0.51, 500, False, 2), (0.5, 501, False, 2), (2.0, 501, False, 1)],
+)
+def test_what_is_shipped_must_be_small_and_fast_enough(half, factor, n_bytes, passed, n_passed):
+    verdict = ShippedBudget(n_bytes=500, times_faster=2, lost=0.0).judge(half, shipped(factor, n_bytes))
+    assert (verdict.passed, verdict.n_passed, verdict.n_cases) == (passed, n_passed, 3)
+
+
+def test_within_the_noise_nothing_counts_as_faster(half):
+    verdict = ShippedBudget(n_bytes=500, times_faster=0.9, lost=0.0).judge(half, shipped(1.01))
+    assert not verdict.passed
+    assert "Not met: no measurable difference at batch 1" in verdict.message
+
+
+def test_its_message_has_the_measured_numbers(half):
+    message = ShippedBudget(n_bytes=500, times_faster=2, lost=0.0).judge(half, shipped(0.25, 400)).message
+    assert "Met: the file has 400 bytes (at most 500)." in message
+    assert "Met: 4.0x faster at batch 1, 95 % interval 4.00 to 4.00 (at least 2 times faster)." in message
+
+
+@pytest.mark.parametrize("limits", [(0, 2.0, 0.1), (500, 0.0, 0.1), (500, 2.0, 1.5)])
+def test_a_limit_of_what_is_shipped_that_makes_no_sense_is_refused(limits):
+    with pytest.raises(ValueError, match="n_bytes and times_faster must be more than 0 and lost a fraction"):
+        ShippedBudget(*limits)
+
+
+def test_a_recipe_is_judged_by_the_file_that_it_makes():
+    lab = Lab(models.build("mlp", shape=support.SHAPE, n_classes=3, sizes=(400, 200)), support.tiny_data())
+    budget = ShippedBudget(n_bytes=60_000, times_faster=1.2, lost=1.0)
+    assert budget.judge_recipe(lab, (step(zero_neurons, ratio=0.9),)).passed
+    assert "Not met: the file has 4" in budget.judge_recipe(lab, (step(zero_neurons, ratio=0.0),)).message
+
+
+def test_a_network_whose_neurons_cannot_be_removed_is_told_why():
+    lab = Lab(support.tiny_cnn(), support.tiny_data())
+    with pytest.raises(ValueError, match="this network cannot be shipped so: Network has no hidden neurons"):
+        ShippedBudget(500, 2.0, 0.1).judge_recipe(lab, ())

@@ -32,6 +32,7 @@ NEIGHBOURS = {
     ("measure", "shipped"): "cited carbon intensities lie in the shipped folder",
     ("lab", "recipe"): "a lab runs recipes",
     ("budget", "lab"): "a budget judges a lab's previews",
+    ("budget", "recipe"): "it judges what a recipe makes",
     ("budget", "questions"): "its judgement is a verdict, like that of an exercise",
     ("papers", "lab"): "a learner's preview stands beside the paper's row",
 }

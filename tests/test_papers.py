@@ -3,6 +3,7 @@
 import pytest
 
 from efflab import Lab, papers, prune_weights, step
+from tests.support import product
 
 
 def test_every_row_of_every_table_names_its_source():
@@ -30,3 +31,35 @@ def test_ones_own_row_is_measured_and_has_the_same_columns():
     assert own["pruned_error_percent"] == round(100 * (1 - preview.evaluation.value), 2)
     assert own["kept"] == preview.size.n_nonzero
     assert "validation, 360 images" in own["data"]
+
+
+def test_the_sparse_layers_of_the_chip_paper_are_there_with_their_source():
+    table = papers.table("eie2016")
+    assert table["source"].str.contains("arXiv 1602.01528").all()
+    alex7 = table[(table.layer == "Alex-7") & (table.batch == 64)].iloc[0]
+    assert (alex7.outputs, alex7.inputs, alex7.kept_percent, alex7.dense_us, alex7.sparse_us) == (
+        4096,
+        4096,
+        9,
+        188.9,
+        682.1,
+    )
+
+
+def test_a_measured_product_stands_below_the_cited_one_of_its_size_batch_and_sparsity():
+    cited = papers.table("eie2016").assign(kind="cited")
+    same = {"rows": 600, "columns": 4096, "batch": 64}
+    points = [product(0.9, 4.0, **same), product(0.5, 2.0, **same), product(0.9, 1.0, **same, layout="bsr")]
+    both = papers.beside_products(cited, points)
+    assert len(both) == len(cited) + 1
+    own = both[both.kind == "measured"].iloc[0]
+    above = both.iloc[own.name - 1]
+    assert (above.layer, above.batch, above.kind) == ("NT-We", 64, "cited")
+    assert (own.layer, own.kept_percent, own.dense_us, own.sparse_us) == ("NT-We", 10, 15.6, 62.5)  # 1 and 4 ms for 64
+    assert own.times_faster == 0.25
+    assert list(both.columns) == [*cited.columns[:-2], "times_faster", "source", "kind"]
+
+
+def test_nothing_measured_leaves_the_cited_rows_with_their_ratio():
+    both = papers.beside_products(papers.table("eie2016").assign(kind="cited"), [])
+    assert both.times_faster.tolist() == [2.45, 0.22, 4.83, 0.28, 1.27, 0.11, 2.32, 0.24]

@@ -17,6 +17,14 @@ LABS = {
 }
 """Name of the picture: the checkpoint that it shows, and the sparsity that it stands at."""
 
+CALCULATORS = {
+    "01_memory": """
+from efflab.widgets import llm_memory_calculator
+llm_memory_calculator(controls=("bits",), start={"context": 1})
+""",
+}
+"""Name of the picture: the cell that shows a calculator."""
+
 CELL = """
 from efflab import Lab, prune_weights
 from efflab.widgets.worker import worker
@@ -26,6 +34,12 @@ bench.reveal()
 worker().wait(120)
 bench
 """
+
+
+def cells() -> dict[str, str]:
+    """The cell behind each picture."""
+    labs = {name: CELL.format(checkpoint=one, sparsity=sparsity) for name, (one, sparsity) in LABS.items()}
+    return {**labs, **CALCULATORS}
 
 
 def main() -> None:
@@ -39,14 +53,15 @@ def main() -> None:
         notebooks = Path(folder) / "notebooks"
         notebooks.mkdir()
         with Lab(notebooks, Path(folder) / "jupyter") as lab, chromium() as browser:
-            for name, (checkpoint, sparsity) in LABS.items():
-                write_notebook(notebooks / f"{name}.ipynb", CELL.format(checkpoint=checkpoint, sparsity=sparsity))
+            for name, cell in cells().items():
+                write_notebook(notebooks / f"{name}.ipynb", cell)
                 page = NotebookPage(browser, lab)
                 page.page.set_viewport_size({"width": 1280, "height": 1500})
                 page.open(f"{name}.ipynb")
                 page.run_all()
                 page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-                page.page.locator(".efflab-main .widget-tab figure[data-drawn]").first.wait_for()
+                drawn = ".efflab-figure[data-drawn]" if name in CALCULATORS else ".widget-tab figure[data-drawn]"
+                page.page.locator(f".efflab-main {drawn}").first.wait_for()
                 page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
                 page.close()
                 page.check()

@@ -1,47 +1,66 @@
-"""A budget: how small a network must become, and how much of its score it may lose. Many answers meet it."""
+"""A budget for a language model that a device serves: size, context and tokens a second, all computed."""
 
 from dataclasses import dataclass
 
-from efflab.lab import Preview
-from efflab.measure import Size
+from efflab.budget.parts import verdict
+from efflab.costs import decoding_speed, does_it_fit, llm_memory, presets
+from efflab.costs.texts import gb, three
 from efflab.questions import Verdict
 
 
 @dataclass(frozen=True)
-class Budget:
-    """At most the fraction `kept` of the base's weights, and at most `lost` of its score, both fractions.
+class Serving:
+    """How a published language model answers one request: bits of its weights, tokens of context, bits of its cache."""
 
-    Raises:
-        ValueError: one of them is not between 0 and 1.
+    model: str
+    bits: int
+    context: int
+    kv_bits: int = 16
+
+
+@dataclass(frozen=True)
+class ServingBudget:
+    """What a device must serve: a model of at least this size and context, and tokens a second as the memory allows.
+
+    min_bits: fewer bits, of weights or of the KV cache, do not count, for what they do to the answers.
     """
 
-    kept: float
-    lost: float
+    device: str
+    billion_parameters: float
+    context: int
+    tokens_per_second: float
+    min_bits: int = 4
 
-    def __post_init__(self) -> None:
-        if not (0 <= self.kept <= 1 and 0 <= self.lost <= 1):
-            raise ValueError(f"kept and lost must be fractions from 0 to 1, not kept={self.kept}, lost={self.lost}")
+    def judge(self, serving: Serving) -> Verdict:
+        """Whether it meets all parts, said with its numbers; all are computed, and the speed is an upper bound.
 
-    def judge(self, preview: Preview) -> Verdict:
-        """Whether a complete preview meets both parts, said with its numbers.
-
-        The score is the measured one, not the end of its interval: the sentence gives the interval of the loss.
+        Raises:
+            ValueError, TypeError: there is no such model or device, or a number is out of its range.
         """
-        task, difference = preview.evaluation.task, preview.difference
-        kept = _n_kept(preview.size) / _n_kept(preview.base_size)
-        lost = -difference.value if task.higher_is_better else difference.value
-        unit = "points" if task.unit == "%" else task.unit
-        results = {
-            f"{kept * 100:.1f} % of the weights are left (at most {self.kept * 100:.1f} % allowed)": kept <= self.kept,
-            f"{lost * task.per_unit:.1f} {unit} of {task.score_name} lost, between "
-            f"{-difference.high * task.per_unit:.1f} and {-difference.low * task.per_unit:.1f} "
-            f"(at most {self.lost * task.per_unit:.1f} allowed)": lost <= self.lost,
-        }
-        n_passed = sum(results.values())
-        parts = [f"{'Met' if is_met else 'Not met'}: {text}." for text, is_met in results.items()]
-        return Verdict(n_passed == len(results), " ".join(parts), n_passed, len(results))
-
-
-def _n_kept(size: Size) -> int:
-    """The weights that are not zero: matrices and kernels, not biases."""
-    return sum(tensor.n_nonzero for tensor in size.weights)
+        model, device = presets().model(serving.model), presets().device(self.device)
+        settings = {"bits": serving.bits, "context": serving.context, "kv_bits": serving.kv_bits}
+        memory = llm_memory(**model.shape, **settings)  # type: ignore[arg-type]  # the knobs of the call check them
+        (fit,) = does_it_fit(memory, [device])
+        bandwidth = device.bandwidth_gb_per_s
+        speed = decoding_speed(**model.shape, **settings, bandwidth_gb_per_s=bandwidth)  # type: ignore[arg-type]
+        rate, fewest = speed.tokens_per_second, min(serving.bits, serving.kv_bits)
+        return verdict(
+            {
+                f"{model.n_parameters / 1e9:.3g} billion parameters (at least {three(self.billion_parameters)})": (
+                    model.n_parameters >= self.billion_parameters * 1e9
+                ),
+                f"{serving.context:,} tokens of context (at least {self.context:,})": serving.context >= self.context,
+                f"the model was trained for {model.context:,} tokens (at least those of the context)": (
+                    model.context >= serving.context
+                ),
+                f"{serving.bits} bits a weight, {serving.kv_bits} in the KV cache (at least {self.min_bits})": (
+                    fewest >= self.min_bits
+                ),
+                f"{gb(memory.total_bytes)} are {fit.share * 100:.0f} % of the memory of {device.name} (at most 90 %)": (
+                    fit.verdict == "fits"
+                ),
+                f"{three(rate)} tokens a second at most (at least {three(self.tokens_per_second)})": (
+                    rate >= self.tokens_per_second
+                ),
+            }
+        )

@@ -7,12 +7,9 @@ opens.
 
 import math
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -24,18 +21,21 @@ from efflab.knobs import Setting, Value
 from efflab.lab.answers import Preview, Report
 from efflab.lab.kept import Kept
 from efflab.lab.networks import Networks
+from efflab.lab.shipping import Weighed, new_folder, passing_folder, stopwatch, torch_stopwatch
+from efflab.lab.states import ROWS, NoState, State, measure_states
 from efflab.lab.sweeps import spread, table_of
 from efflab.measure import Evaluation, Size, compare, compute_size, evaluate
 from efflab.measure.clock import now
-from efflab.measure.speed import Stopwatch
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
 from efflab.recipe import AnyTechnique, Recipe, check_recipe, step
-from efflab.runtime import Artefact, ExportError, export
+from efflab.runtime import export
 from efflab.training import Progress
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
     import pandas as pd
 
+    from efflab.lab.diagnosis import Diagnosis
+    from efflab.lab.rates import Rates
     from efflab.widgets.bench import Bench
 
 N_JUDGED = 500
@@ -64,7 +64,7 @@ class Lab:
         self.n_test_openings = 0
         self._networks = Networks(model, data, seed)
         self._judged = Kept[Preview](N_JUDGED)
-        self._base: _Weighed | None = None
+        self._base: Weighed | None = None
 
     @classmethod
     def open(cls, checkpoint: str, *, seed: int = 0) -> "Lab":
@@ -159,8 +159,8 @@ class Lab:
         """
         preview = self.preview(recipe)
         base = self._weighed_base()
-        with tempfile.TemporaryDirectory(dir=base.artefact.path.parent, ignore_cleanup_errors=True) as folder:
-            made = export(self.build(recipe), self.data.shape, Path(folder), "candidate")
+        with passing_folder() as folder:
+            made = export(self.build(recipe), self.data.shape, folder, "candidate")
             speed = stopwatch().compare(
                 base.artefact, made, shape=self.data.shape, batch=batch, threads=threads, stale=stale
             )
@@ -168,13 +168,66 @@ class Lab:
                 return None
             return Report(preview, base.n_bytes, made.n_bytes, base.compressed_bytes, made.compressed_bytes, speed)
 
-    def _weighed_base(self) -> "_Weighed":
+    def states(
+        self,
+        recipe: Recipe,
+        *,
+        batch: int = 1,
+        threads: int = 1,
+        rows: Sequence[tuple[str, str]] = ROWS,
+        stale: Callable[[], bool] | None = None,
+    ) -> Iterator[State | NoState]:
+        """Yield the recipe's network masked, zeroed, encoded and removed, each weighed and timed: `lab/states.py`.
+
+        Raises:
+            ExportError: the base cannot be written.
+            SpeedError: a state could not be timed.
+            ValueError: as `build`.
+        """
+        pruned, base = self.build(recipe), self._networks.base
+        options: dict[str, Any] = {"batch": batch, "threads": threads, "rows": rows, "stale": stale}
+        return measure_states(pruned, base, self.data.shape, stopwatch=torch_stopwatch(), **options)
+
+    def diagnose(
+        self,
+        recipe: Recipe,
+        *,
+        batch: int = 1,
+        threads: int = 1,
+        rates: "Rates | None" = None,
+        progress: Progress | None = None,
+        stale: Callable[[], bool] | None = None,
+    ) -> "Diagnosis | None":
+        """Where the recipe's network spends its time, beside the base, and which reasons keep it from being faster.
+
+        None when `stale` became true, or the progress was stopped, before it was done: see `lab/diagnosis.py`.
+
+        Raises:
+            ExportError: the network cannot be exported, or no temporary file be written.
+            SpeedError: it could not be timed.
+            ValueError: as `build`.
+        """
+        from efflab.lab.diagnosis import diagnose
+
+        return diagnose(
+            self.build(recipe),
+            self._networks.base,
+            self.data.shape,
+            batch=batch,
+            threads=threads,
+            rates=rates,
+            progress=progress,
+            stale=stale,
+            base_file=self._weighed_base().artefact,
+        )
+
+    def _weighed_base(self) -> Weighed:
         """The base's file and what it weighs: written once, and again if somebody swept the temporary folder."""
         if self._base is None or not self._base.artefact.path.exists():
-            folder = _new_folder()
+            folder = new_folder()
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # with the lab, or at the end of Python
             artefact = export(self._networks.base, self.data.shape, folder, "base")
-            self._base = _Weighed(artefact, artefact.n_bytes, artefact.compressed_bytes)
+            self._base = Weighed(artefact, artefact.n_bytes, artefact.compressed_bytes)
         return self._base
 
     def sweep(
@@ -242,28 +295,3 @@ class Lab:
         """
         self._networks.forget(recipe)
         self._judged.forget(recipe)
-
-
-@dataclass(frozen=True)
-class _Weighed:
-    """A file and its bytes, which take longer to find than to remember."""
-
-    artefact: Artefact
-    n_bytes: int
-    compressed_bytes: int
-
-
-def _new_folder() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="efflab-"))
-    except OSError as error:
-        raise ExportError(
-            f"no file can be written in the temporary folder {tempfile.gettempdir()} ({error.strerror}), so nothing "
-            "can be weighed or timed; set TMPDIR to a folder that can be written"
-        ) from error
-
-
-@cache
-def stopwatch() -> Stopwatch:
-    """The stopwatch that all labs of this process share: a second subprocess would only disturb the first."""
-    return Stopwatch()

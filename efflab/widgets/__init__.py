@@ -2,20 +2,25 @@
 
 from efflab.widgets.bench import Bench
 from efflab.widgets.break_even import BreakEvenExplorer
+from efflab.widgets.calculator_serving import ServingCalculator, serving_calculator
 from efflab.widgets.calculators import (
     decoding_calculator,
     llm_memory_calculator,
-    serving_calculator,
     training_calculator,
 )
 from efflab.widgets.chapter import Chapter
+from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.live_figure import LiveFigure
+from efflab.widgets.states import FourStates
 
 __all__ = [
     "Bench",
     "BreakEvenExplorer",
     "Chapter",
+    "DiagnosisView",
+    "FourStates",
     "LiveFigure",
+    "ServingCalculator",
     "decoding_calculator",
     "llm_memory_calculator",
     "serving_calculator",

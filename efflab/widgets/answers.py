@@ -1,13 +1,21 @@
-"""What was measured, in the terms of a question: functions of a bench for its `answer`."""
+"""What was measured, in the terms of a question: functions of what is shown, for its `answer`."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from efflab.figures.states import AnyState
+from efflab.lab.states import State
 from efflab.prune import Point
 
 if TYPE_CHECKING:  # a bench asks these functions
     from efflab.widgets.bench import Bench
+    from efflab.widgets.diagnosis import DiagnosisView
 
+SMALLER = 0.9
+"""A file counts as smaller below this fraction of the base's bytes."""
+REASONS = {"zeros are not removed": "zeros", "overhead of the call": "call", "bound by memory": "memory"}
+"""The reasons for a time that a question offers, by the names that `why_not_faster` gives them."""
 EQUAL = 0.02
 """Layers whose mean loss differs by less than this fraction of the score count as equal."""
 
@@ -44,6 +52,39 @@ def steepest_layer(bench: "Bench") -> str | None:
         return "equal"
     worst = min(layers, key=lambda layer: losses[layer])
     return {layers[0]: "first", layers[-1]: "last"}.get(worst, "middle")
+
+
+def zeroed_class(states: Sequence[AnyState]) -> str | None:
+    """For "what has become of file and time?" of zeros in ONNX Runtime: "both", "file", "time" or "neither"."""
+    state = _state("zeroed", "ONNX Runtime", states)
+    if state is None:
+        return None
+    is_smaller = state.n_bytes < SMALLER * state.base_bytes
+    is_faster = state.speed.is_different and state.speed.ratio < 1
+    return {(True, True): "both", (True, False): "file", (False, True): "time"}.get((is_smaller, is_faster), "neither")
+
+
+def encoded_class(states: Sequence[AnyState]) -> str | None:
+    """For "how fast is what leaves out zeros?": "faster", "same" or "slower" than the base in torch."""
+    state = _state("encoded", "torch", states)
+    if state is None:
+        return None
+    if not state.speed.is_different:
+        return "same"
+    return "faster" if state.speed.ratio < 1 else "slower"
+
+
+def main_reason(view: "DiagnosisView") -> str | None:
+    """For "why is it not faster still?": "zeros", "call", "memory" or "other"; None until there is a diagnosis."""
+    if view.diagnosis is None:
+        return None
+    names = [reason.name for reason in view.diagnosis.holding]
+    return next((REASONS[name] for name in names if name in REASONS), "other")
+
+
+def _state(name: str, runtime: str, states: Sequence[AnyState]) -> State | None:
+    found = (state for state in states if (state.name, state.runtime) == (name, runtime))
+    return next((state for state in found if isinstance(state, State)), None)
 
 
 def mean_scores(points: list[Point]) -> dict[str, float]:

@@ -207,9 +207,7 @@ class BreakEvenExplorer(Panel):
         self._answer_gate()
 
     def _answer_gate(self) -> None:
-        measured = self._answer(self)
-        if measured is not None and self.gate is not None and self.gate.reveal(measured):
-            self.readout.sentence += " Your prediction has its answer now, above."
+        self.tell_answer(self.gate, self._answer(self))
 
 
 def _percent_asked_for(explorer: BreakEvenExplorer) -> float | None:

@@ -1,23 +1,32 @@
 """A chapter's questions, its journal and its benches, for the cells of a notebook."""
 
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import Code
+from torch import nn
 
 from efflab import papers, questions
-from efflab.budget import Budget
+from efflab.budget import Budget, Serving, ServingBudget, ShippedBudget
+from efflab.costs import published_trainings, training_cost
 from efflab.journal import Journal, JournalError
+from efflab.knobs import Value, defaults_of
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import AnyTechnique, Recipe
-from efflab.widgets.asking import Checked, Gate, QuizView
+from efflab.widgets.asking import Answer, Checked, Gate, QuizView
 from efflab.widgets.bench import Bench
 from efflab.widgets.break_even import BreakEvenExplorer
+from efflab.widgets.calculator import Calculator
+from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.judging import Judging
 from efflab.widgets.live_figure import preload
 from efflab.widgets.machine import MachineCard
+from efflab.widgets.states import FourStates
+from efflab.widgets.trainings import styled_trainings
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -59,6 +68,31 @@ class Chapter:
         gate = self.predict(prediction) if prediction else None
         return Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options)
 
+    def states(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> FourStates:
+        """One pruned network in four states. `prediction` is asked for first; options: as for `FourStates`.
+
+        Raises:
+            TypeError: `FourStates` has no such option.
+        """
+        return FourStates(lab, gate=self.predict(prediction) if prediction else None, **options)
+
+    def diagnosis(
+        self,
+        model: nn.Module,
+        base: nn.Module,
+        *,
+        shape: tuple[int, int, int],
+        prediction: str | None = None,
+        **options: Any,
+    ) -> DiagnosisView:
+        """Where the time of a network goes, beside another. `prediction` is asked for first; options: `DiagnosisView`.
+
+        Raises:
+            TypeError: `DiagnosisView` has no such option.
+        """
+        gate = self.predict(prediction) if prediction else None
+        return DiagnosisView(model, base, shape=shape, gate=gate, **options)
+
     def break_even(self, *, prediction: str | None = None, **options: Any) -> BreakEvenExplorer:
         """Sparse against dense on this machine. `prediction` is asked for first; options: as for `BreakEvenExplorer`.
 
@@ -67,13 +101,37 @@ class Chapter:
         """
         return BreakEvenExplorer(gate=self.predict(prediction) if prediction else None, **options)
 
+    def calculator(
+        self,
+        calculator: Calculator,
+        *,
+        prediction: str,
+        at: Mapping[str, Value],
+        answer: Callable[[Any], Answer | None],
+    ) -> Calculator:
+        """A calculator behind a prediction; `answer` takes its result once the settings are those of `at`.
+
+        Raises:
+            ValueError, TypeError: `at` names no control of the calculator, or no value for it.
+        """
+        calculator.ask(self.predict(prediction), at, answer)
+        return calculator
+
     def check(self, id: str, function: Callable[..., object]) -> Checked:
         """Run the learner's function on the cases of an exercise."""
         return self._checked(id, self.questions.check(id, function), None)
 
-    def judge(self, lab: Lab, recipe: Recipe, budget: Budget) -> Judging:
-        """Run a recipe, training included, and say whether it meets a budget on validation data."""
+    def judge(self, lab: Lab, recipe: Recipe, budget: Budget | ShippedBudget) -> Judging:
+        """Run a recipe, training included, and say whether it meets a budget, measured here on validation data."""
         return Judging(lab, recipe, budget, self._checked)
+
+    def judge_serving(self, serving: Serving, budget: ServingBudget) -> Checked:
+        """Say whether a language model, served like this, meets a budget; all of it is computed.
+
+        Raises:
+            ValueError, TypeError: there is no such model, or a number is out of its range.
+        """
+        return self._checked("budget", budget.judge(serving), json.dumps(asdict(serving)))
 
     def machine(self) -> MachineCard:
         """The machine on which this chapter's numbers are measured."""
@@ -83,18 +141,31 @@ class Chapter:
         """The source of a function of the package, as it runs."""
         return Code(inspect.getsource(inspect.unwrap(function)), language="python")  # type: ignore[no-untyped-call]  # IPython's
 
-    def paper(self, name: str, bench: Bench | None = None) -> "Styler":
-        """A paper's published table, and in the same columns what a bench shows; `kind` says cited or measured.
+    def paper(self, name: str, yours: Bench | BreakEvenExplorer | None = None) -> "Styler":
+        """A paper's published table, and in the same columns what was measured here; `kind` says cited or measured.
 
         Written for reading, with thousands apart; the numbers themselves are in its attribute `data`.
+
+        Args:
+            name: of the table, as in `data/papers`.
+            yours: a bench for a table of pruned networks, an explorer for one of sparse products.
 
         Raises:
             FileNotFoundError: there is no table of this name.
         """
         table = papers.table(name).assign(kind="cited")
-        if bench is not None and bench.preview is not None and bench.preview.recipe:
-            table = papers.beside(table, bench.preview, bench.lab)
+        if isinstance(yours, BreakEvenExplorer):
+            table = papers.beside_products(table, yours.points)
+        elif yours is not None and yours.preview is not None and yours.preview.recipe:
+            table = papers.beside(table, yours.preview, yours.lab)
         return table.style.format(precision=2, thousands=",").format_index(_heading, axis="columns").hide(axis="index")
+
+    def trainings(self, calculator: Calculator | None = None) -> "Styler":
+        """Published trainings, cited, beside the formulas with the assumptions of a training calculator."""
+        settings = calculator.settings if calculator else defaults_of(training_cost)
+        own = {name: settings[name] for name in ("utilisation", "pue", "grams_per_kwh")}
+        table = published_trainings(**own)  # type: ignore[arg-type]  # the knobs of the call check them
+        return styled_trainings(table, ", ".join(f"{name}={value}" for name, value in own.items()))
 
     def _checked(self, id: str, verdict: Verdict, recipe: str | None) -> Checked:
         """Write a verdict down; a journal that cannot be written becomes a note beside it."""
@@ -109,5 +180,8 @@ class Chapter:
 
 
 def _heading(column: object) -> str:
-    """The name of a column as a heading: `pruned_error_percent` -> "pruned error (%)"."""
-    return str(column).replace("_percent", " (%)").replace("_", " ")
+    """The name of a column as a heading: `pruned_error_percent` -> "pruned error (%)", `dense_us` -> "dense (µs)"."""
+    units = {"_percent": " (%)", "_us": " (µs)"}
+    name = str(column)
+    unit = next((end for end in units if name.endswith(end)), "")
+    return name.removesuffix(unit).replace("_", " ") + units.get(unit, "")

@@ -17,6 +17,10 @@ ACRONYMS = {"kv": "KV", "pue": "PUE", "gb": "GB", "kwh": "kWh", "tflops": "TFLOP
 """Words in the names of knobs that are not written in small letters."""
 
 
+N_DIGITS = 10
+"""Decimals that a slider's value keeps: the page computes 0.9000000000000001 where a hand means 0.9."""
+
+
 def knobs_to_show(technique: AnyTechnique, controls: Sequence[str] | None) -> list[str]:
     """The knobs that a bench shows, in order; all of the technique's for None.
 
@@ -61,9 +65,8 @@ class Control(ipywidgets.VBox):
     def setting(self) -> Setting:
         """The value of the knob, or a mapping from layer to value when it is open."""
         if self._switch.value:
-            return {layer: part.value for layer, part in self._parts.items()}
-        value: Value = self._whole.value
-        return value
+            return {layer: _read(part) for layer, part in self._parts.items()}
+        return _read(self._whole)
 
     def set(self, setting: Setting) -> None:
         """Move the control; a mapping opens it and moves the sliders of the layers that it names.
@@ -167,3 +170,9 @@ def spoken(name: str) -> str:
 def number_format(step: float) -> str:
     """How a slider shows its number: with the digits of its step, 0.5 -> ".1f"."""
     return f".{len(f'{step:.10f}'.rstrip('0').partition('.')[2])}f"
+
+
+def _read(widget: ipywidgets.ValueWidget) -> Value:
+    """The value that a hand means."""
+    value: Value = widget.value
+    return round(value, N_DIGITS) if isinstance(value, float) else value

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import ipywidgets
 
-from efflab.budget import Budget
-from efflab.lab import Lab, Preview
+from efflab.budget import Budget, ShippedBudget
+from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import Recipe, to_json
 from efflab.training import Progress
@@ -22,7 +22,7 @@ class Judging(Panel):
     keep: writes the verdict down: name, verdict, recipe as JSON.
     """
 
-    def __init__(self, lab: Lab, recipe: Recipe, budget: Budget, keep: Keep) -> None:
+    def __init__(self, lab: Lab, recipe: Recipe, budget: Budget | ShippedBudget, keep: Keep) -> None:
         self.verdict: Verdict | None = None
         self._lab, self._recipe, self._budget, self._keep = lab, recipe, budget, keep
         self._text = ipywidgets.HTML("<div class='efflab-verdict'>Working ...</div>")
@@ -40,14 +40,14 @@ class Judging(Panel):
         self.show_error(error)
 
     def _judge(self) -> Turns:
-        previews: list[Preview] = []
+        verdicts: list[Verdict] = []
 
         def work(progress: Progress) -> None:
             self._lab.build(self._recipe, progress=progress)
-            previews.append(self._lab.preview(self._recipe))
+            verdicts.append(self._budget.judge_recipe(self._lab, self._recipe))
 
         yield from self._running.follow(work, self._progress)
-        self.verdict = self._budget.judge(previews[0])
+        self.verdict = verdicts[0]
         checked = self._keep("budget", self.verdict, to_json(self._recipe))
         self._text.value = verdict_html(self.verdict)
         self.readout.error = checked.note

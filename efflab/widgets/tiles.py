@@ -7,6 +7,7 @@ formula, shown on hover), *estimated* or *cited*. A tile that is not known yet s
 from html import escape
 
 from efflab.data import Classification
+from efflab.figures.diagnosis import count_text
 from efflab.figures.text import (
     bytes_text,
     difference_text,
@@ -28,9 +29,12 @@ PACKED = (
 """The formula behind the packed bytes, in words."""
 
 
-def tiles(preview: Preview, baseline: Evaluation, report: Report | None) -> str:
-    """The tiles as HTML; without a report, what must be measured says that it is not measured yet."""
-    parts = (_size(preview, report), _speed(report.speed if report else None), _score(preview, baseline))
+def tiles(preview: Preview, baseline: Evaluation, report: Report | None, machine: str = "") -> str:
+    """The tiles as HTML; without a report, what must be measured says that it is not measured yet.
+
+    machine: on which the speed of the report was measured, in one line.
+    """
+    parts = (_size(preview, report), _speed(report.speed if report else None, machine), score_tile(preview, baseline))
     return f"<div class='efflab-tiles'>{''.join(parts)}</div>"
 
 
@@ -60,10 +64,13 @@ def badge(kind: str, why: str = "") -> str:
     return f"<details class='efflab-why'><summary class='efflab-badge'>{escape(kind)}</summary>{escape(why)}</details>"
 
 
-def tile(title: str, change: str, *lines: str) -> str:
-    """A tile as HTML: its title, the change in large type, and lines of HTML below."""
-    rest = "".join(f"<p>{line}</p>" for line in lines)
-    return f"<div class='efflab-tile'><h4>{escape(title)}</h4><div class='efflab-change'>{change}</div>{rest}</div>"
+def tile(title: str, change: str, *lines: str, about: str = "") -> str:
+    """A tile as HTML: its title, the change in large type, and lines of HTML below; `about` appears on hover."""
+    rest = "".join(f"<div class='efflab-line'>{line}</div>" for line in lines)  # a <p> ends before a badge's <details>
+    hover = f" title='{escape(about)}'" if about else ""
+    return (
+        f"<div class='efflab-tile'{hover}><h4>{escape(title)}</h4><div class='efflab-change'>{change}</div>{rest}</div>"
+    )
 
 
 def arrow(before: str, now: str) -> str:
@@ -86,11 +93,14 @@ def _size(preview: Preview, report: Report | None) -> str:
     )
 
 
-def _speed(speed: Speed | None) -> str:
+def _speed(speed: Speed | None, machine: str) -> str:
     if speed is None:
         return tile("Speed", "...", "not measured yet: leave the controls alone for a second")
-    lines = speed_lines(speed, "ONNX Runtime", "two sessions of the same file")
-    return tile("Speed", arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms)), *lines)
+    verdict, *lines = speed_lines(speed, "ONNX Runtime", "two sessions of the same file")
+    how = f"{speed.batch} image{'s' if speed.batch > 1 else ''} in a run of {ms_text(speed.now.median_ms)}; {machine}"
+    throughput = f"{count_text(speed.throughput)} images a second {badge('measured', how)}"
+    change = arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms))
+    return tile(f"Speed, batch {speed.batch}", change, verdict, throughput, *lines, about=machine)
 
 
 def speed_lines(speed: Speed, runtime: str, twins: str) -> list[str]:
@@ -109,7 +119,8 @@ def speed_lines(speed: Speed, runtime: str, twins: str) -> list[str]:
     return lines
 
 
-def _score(preview: Preview, baseline: Evaluation) -> str:
+def score_tile(preview: Preview, baseline: Evaluation) -> str:
+    """The tile of the score, with the interval of the difference and that of the score itself."""
     evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
     change = f"{change_text(baseline, evaluation, difference.value)}, interval {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"

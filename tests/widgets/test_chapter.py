@@ -1,11 +1,14 @@
 """A chapter ties questions, journal and benches together, and a cell of it returns at once."""
 
+import json
+
 import pytest
 
 from efflab import Budget, Lab, fine_tune, prune_weights, step
+from efflab.budget import Serving, ServingBudget
 from efflab.journal import Journal
 from efflab.prune import keep_largest
-from efflab.widgets import Chapter
+from efflab.widgets import Chapter, llm_memory_calculator, training_calculator
 from efflab.widgets.worker import worker
 
 SECONDS = 120
@@ -79,3 +82,79 @@ def test_the_papers_table_is_written_for_reading_and_its_numbers_stay_numbers(ch
     assert heading[2:6] == ["reference error (%)", "pruned error (%)", "parameters", "kept"]
     assert first[2:6] == ["1.64", "1.59", "267,000", "22,000"]
     assert shown.data.iloc[0, 2:6].tolist() == [1.64, 1.59, 267_000, 22_000]
+
+
+ASK = {"prediction": "weights_in_16_bits", "at": {"bits": 16}, "answer": lambda memory: memory.weight_bytes / 1e9}
+
+
+@pytest.fixture
+def costs(tmp_path):
+    return Chapter("01", journal=Journal(tmp_path / "journal.sqlite"))
+
+
+def asked(costs, **options):
+    return costs.calculator(llm_memory_calculator(start={"bits": 32}, **options), **ASK)
+
+
+def test_a_calculator_behind_a_prediction_shows_no_number_before_it(costs):
+    calculator = asked(costs)
+    worker().wait(SECONDS)
+    assert "GB" not in calculator._tiles.value + calculator.readout.sentence
+    assert calculator.view.layout.display == calculator.fold.layout.display == "none"
+    assert all(control._whole.disabled for control in calculator.controls.values())
+    assert all(chooser.disabled for chooser in calculator._choosers.values())
+    calculator.set(bits=16)
+    worker().wait(SECONDS)
+    assert "GB" not in calculator._tiles.value + calculator.readout.sentence
+    assert (calculator.view.layout.display, calculator.gate.measured) == ("none", None)
+
+
+@pytest.mark.parametrize("decide", [lambda gate: gate.lock_in(20.0), lambda gate: gate.skip()])
+def test_once_predicted_or_skipped_it_unlocks_and_the_answer_waits_for_its_settings(costs, decide):
+    calculator = asked(costs)
+    decide(calculator.gate)
+    worker().wait(SECONDS)
+    assert not calculator.controls["bits"]._whole.disabled
+    assert "27.0 GB" in calculator._tiles.value
+    assert (calculator.gate.measured, calculator.view.layout.display) == (None, "")
+    calculator.set(bits=16)
+    assert calculator.gate.measured == pytest.approx(13.48)
+    assert "Your prediction has its answer now" in calculator.readout.sentence
+    calculator.set(bits=8)
+    assert calculator.gate.measured == pytest.approx(13.48)
+    assert "Your prediction" not in calculator.readout.sentence
+
+
+def test_a_prediction_that_was_made_before_a_restart_is_not_asked_again(costs):
+    asked(costs).gate.lock_in(20.0)
+    assert not asked(costs).controls["bits"]._whole.disabled
+
+
+@pytest.mark.parametrize("at", [{"colour": 1}, {"bits": 0}])
+def test_a_prediction_about_a_setting_that_there_is_not_is_refused(costs, at):
+    with pytest.raises(ValueError, match=r"'colour'; it has|bits .* not 0"):
+        costs.calculator(llm_memory_calculator(), **{**ASK, "at": at})
+
+
+def test_a_served_model_is_judged_and_written_down_with_its_choice(costs):
+    budget = ServingBudget("MacBook Air M2", billion_parameters=7, context=8192, tokens_per_second=15)
+    checked = costs.judge_serving(Serving("Qwen2.5-7B", bits=4, context=8192), budget)
+    assert checked.verdict.passed
+    value = costs.journal.latest("check", "budget", chapter="01").value
+    assert value["passed"] is True
+    assert json.loads(value["recipe"]) == {"model": "Qwen2.5-7B", "bits": 4, "context": 8192, "kv_bits": 16}
+
+
+def test_the_table_of_trainings_takes_the_assumptions_of_a_calculator_and_names_its_badges(costs):
+    calculator = training_calculator()
+    calculator.set(utilisation=0.2)
+    own, usual = costs.trainings(calculator), costs.trainings()
+    row = own.data.set_index("training").loc["Llama 2 7B"]
+    assert row["hours_estimated"] == pytest.approx(360_043, rel=1e-4)
+    assert list(usual.data["hours_cited"].dropna()) == list(own.data["hours_cited"].dropna())
+    text = own.to_string(delimiter="|")
+    assert all(f"({badge})" in text for badge in ("cited", "computed", "estimated"))
+    assert "184,000" in text
+    assert "utilisation=0.2, pue=1.1, grams_per_kwh=473.05" in own.caption
+    assert "nan" not in text
+    assert "not known" in text

@@ -1,0 +1,7 @@
+"""Budgets: limits that an answer must keep, said with its own numbers. Many answers meet one."""
+
+from efflab.budget.serving import Serving, ServingBudget
+from efflab.budget.shipping import ShippedBudget
+from efflab.budget.weights import Budget
+
+__all__ = ["Budget", "Serving", "ServingBudget", "ShippedBudget"]

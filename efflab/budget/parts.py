@@ -1,0 +1,29 @@
+"""What budgets say: each part with its numbers, and whether it is met."""
+
+from collections.abc import Mapping
+
+from efflab.lab import Preview
+from efflab.questions import Verdict
+
+
+def verdict(results: Mapping[str, bool]) -> Verdict:
+    """Passed if every part is met; the message says of each whether it is."""
+    n_passed = sum(results.values())
+    parts = [f"{'Met' if is_met else 'Not met'}: {text}." for text, is_met in results.items()]
+    return Verdict(n_passed == len(results), " ".join(parts), n_passed, len(results))
+
+
+def is_lost_at_most(limit: float, preview: Preview) -> dict[str, bool]:
+    """Whether the score fell by at most `limit`, a fraction, said with the interval of the loss.
+
+    The score is the measured one, not the end of its interval.
+    """
+    task, difference = preview.evaluation.task, preview.difference
+    lost = -difference.value if task.higher_is_better else difference.value
+    unit = "points" if task.unit == "%" else task.unit
+    text = (
+        f"{lost * task.per_unit:.1f} {unit} of {task.score_name} lost, between "
+        f"{-difference.high * task.per_unit:.1f} and {-difference.low * task.per_unit:.1f} "
+        f"(at most {limit * task.per_unit:.1f} allowed)"
+    )
+    return {text: lost <= limit}

@@ -1,0 +1,47 @@
+"""A budget of weights and score: how small a network must become, and how much it may lose."""
+
+from dataclasses import dataclass
+
+from efflab.budget.parts import is_lost_at_most, verdict
+from efflab.lab import Lab, Preview
+from efflab.measure import Size
+from efflab.questions import Verdict
+from efflab.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Budget:
+    """At most the fraction `kept` of the base's weights, and at most `lost` of its score, both fractions.
+
+    Raises:
+        ValueError: one of them is not between 0 and 1.
+    """
+
+    kept: float
+    lost: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.kept <= 1 and 0 <= self.lost <= 1):
+            raise ValueError(f"kept and lost must be fractions from 0 to 1, not kept={self.kept}, lost={self.lost}")
+
+    def judge(self, preview: Preview) -> Verdict:
+        """Whether a complete preview meets both parts, said with its numbers.
+
+        The score is the measured one, not the end of its interval: the sentence gives the interval of the loss.
+        """
+        kept = _n_kept(preview.size) / _n_kept(preview.base_size)
+        text = f"{kept * 100:.1f} % of the weights are left (at most {self.kept * 100:.1f} % allowed)"
+        return verdict({text: kept <= self.kept} | is_lost_at_most(self.lost, preview))
+
+    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+        """Run a recipe and judge what it makes.
+
+        Raises:
+            ValueError: as `Lab.preview`.
+        """
+        return self.judge(lab.preview(recipe))
+
+
+def _n_kept(size: Size) -> int:
+    """The weights that are not zero: matrices and kernels, not biases."""
+    return sum(tensor.n_nonzero for tensor in size.weights)

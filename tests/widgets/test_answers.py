@@ -1,0 +1,82 @@
+"""What four states say, in the keys of a question's options."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import support
+
+from efflab import questions
+from efflab.lab.states import NoState
+from efflab.measure import count_work
+from efflab.measure.layer_speed import LayerTimes, NodeTime
+from efflab.measure.reasons import why_not_faster
+from efflab.widgets.answers import REASONS, encoded_class, main_reason, zeroed_class
+from tests.diagnosing import ROOF
+
+CHAPTER = questions.load("02")
+
+
+@pytest.mark.parametrize(
+    ("factor", "n_bytes", "key"),
+    [(1.0, 1_000_000, "neither"), (0.5, 1_000_000, "time"), (1.0, 400_000, "file"), (0.5, 400_000, "both")],
+)
+def test_zeros_in_onnx_runtime_are_told_by_file_and_time(factor, n_bytes, key):
+    zeroed = support.state("zeroed", "ONNX Runtime", factor, n_bytes=n_bytes)
+    others = [support.state("zeroed", "torch", 0.1), support.state("removed", "ONNX Runtime", 0.1)]
+    assert zeroed_class([*others, zeroed]) == key
+    assert key in {option.key for option in CHAPTER.prediction("zeroed_at_90").options}
+
+
+def test_slower_zeros_are_not_called_faster():
+    assert zeroed_class([support.state("zeroed", "ONNX Runtime", 2.0, n_bytes=1_000_000)]) == "neither"
+
+
+@pytest.mark.parametrize(("factor", "key"), [(0.5, "faster"), (1.01, "same"), (2.0, "slower")])
+def test_what_leaves_out_zeros_is_told_by_its_time_in_torch(factor, key):
+    assert encoded_class([support.state("encoded", "torch", factor)]) == key
+    assert key in {option.key for option in CHAPTER.prediction("encoded_at_batch_64").options}
+
+
+@pytest.mark.parametrize("answer", [zeroed_class, encoded_class])
+def test_without_the_state_there_is_no_answer(answer):
+    assert answer([]) is None
+    assert answer([NoState("encoded", "torch", "why"), NoState("zeroed", "ONNX Runtime", "why")]) is None
+
+
+def test_a_difference_within_the_noise_is_the_same():
+    state = support.state("encoded", "torch", 0.9)
+    assert encoded_class([replace(state, speed=replace(state.speed, noise_floor=0.2))]) == "same"
+
+
+def view_of(*names: str) -> SimpleNamespace:
+    return SimpleNamespace(diagnosis=SimpleNamespace(holding=[SimpleNamespace(name=name) for name in names]))
+
+
+@pytest.mark.parametrize(
+    ("names", "key"),
+    [
+        (("the machine was busy", "overhead of the call", "bound by memory"), "call"),
+        (("bound by memory",), "memory"),
+        (("zeros are not removed",), "zeros"),
+        (("few channels",), "other"),
+        ((), "other"),
+    ],
+)
+def test_the_first_reason_that_the_question_offers_is_its_answer(names, key):
+    assert main_reason(view_of(*names)) == key
+    assert key in {option.key for option in CHAPTER.prediction("why_not_13_times").options}
+
+
+def test_without_a_diagnosis_there_is_no_reason():
+    assert main_reason(SimpleNamespace(diagnosis=None)) is None
+
+
+def test_the_reasons_have_the_names_that_the_measurement_gives_them():
+    model = support.tiny_mlp()
+    work = count_work(model, support.SHAPE)
+    times = LayerTimes((NodeTime("output", "Gemm", "output", (), 0.2, 10),), 1.0, 0.0, 1, 1, 0.0, "a machine")
+    found = why_not_faster(
+        model, model, speed=support.product(0.5, 1.0).speed, work=work, base_work=work, times=times, roofline=ROOF
+    )
+    assert set(REASONS) <= {reason.name for reason in found}
