@@ -1,6 +1,7 @@
 """Take the pictures that stand in the README and above the labs, from the real page: `python tools/take_pictures.py`.
 
-It needs a Chromium, as the browser tests do, and drives it with their driver.
+With names behind it (02_states ...) it takes only those. It needs a Chromium, as the browser tests do, and drives it
+with their driver.
 """
 
 import os
@@ -17,13 +18,21 @@ LABS = {
 }
 """Name of the picture: the checkpoint that it shows, and the sparsity that it stands at."""
 
-CALCULATORS = {
+PANELS = {
     "01_memory": """
 from efflab.widgets import llm_memory_calculator
 llm_memory_calculator(controls=("bits",), start={"context": 1})
 """,
+    "02_states": """
+from efflab import Lab
+from efflab.widgets import FourStates
+from efflab.widgets.worker import worker
+panel = FourStates(Lab.open("mlp-scattered"), controls=("ratio",), start={"ratio": 0.9})
+worker().wait(120)
+panel
+""",
 }
-"""Name of the picture: the cell that shows a calculator."""
+"""Name of the picture: the cell that shows another panel."""
 
 CELL = """
 from efflab import Lab, prune_weights
@@ -39,7 +48,7 @@ bench
 def cells() -> dict[str, str]:
     """The cell behind each picture."""
     labs = {name: CELL.format(checkpoint=one, sparsity=sparsity) for name, (one, sparsity) in LABS.items()}
-    return {**labs, **CALCULATORS}
+    return {**labs, **PANELS}
 
 
 def main() -> None:
@@ -53,14 +62,14 @@ def main() -> None:
         notebooks = Path(folder) / "notebooks"
         notebooks.mkdir()
         with Lab(notebooks, Path(folder) / "jupyter") as lab, chromium() as browser:
-            for name, cell in cells().items():
-                write_notebook(notebooks / f"{name}.ipynb", cell)
+            for name in sys.argv[1:] or cells():
+                write_notebook(notebooks / f"{name}.ipynb", cells()[name])
                 page = NotebookPage(browser, lab)
                 page.page.set_viewport_size({"width": 1280, "height": 1500})
                 page.open(f"{name}.ipynb")
                 page.run_all()
                 page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-                drawn = ".efflab-figure[data-drawn]" if name in CALCULATORS else ".widget-tab figure[data-drawn]"
+                drawn = ".efflab-figure[data-drawn]" if name in PANELS else ".widget-tab figure[data-drawn]"
                 page.page.locator(f".efflab-main {drawn}").first.wait_for()
                 page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
                 page.close()

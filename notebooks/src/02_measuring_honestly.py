@@ -361,7 +361,9 @@ chapter.check("break_even_sparsity", break_even_sparsity)
 # %%
 from efflab.measure.kept_points import read_points
 
-points = [point for point in read_points().content or () if point.layout == "csr" and point.rows == point.columns == 1024]
+points = [
+    point for point in read_points().content or () if point.layout == "csr" and point.rows == point.columns == 1024
+]
 for batch in (1, 64):
     own = sorted((point.sparsity, round(point.speed.ratio, 2)) for point in points if point.speed.batch == batch)
     print(f"batch {batch}:", own or "not measured yet; section 6 does it")
