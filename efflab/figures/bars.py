@@ -30,7 +30,7 @@ def bar_layout(names: Sequence[str], title: str, longest: float, *, room: float 
     """The axes: a row a name, and room for the texts behind the longest bar."""
     return {
         "barmode": "group",
-        "bargap": 0.25,
+        "bargap": 0.2,
         "xaxis": {"title": {"text": title}, "range": [0, (1 + room) * longest], "tickangle": 0},
         "yaxis": {
             "range": [len(names) - 0.5, -0.5],

@@ -26,7 +26,7 @@ BADGES: dict[str, tuple[str, ...]] = {
     "overhead of the call": (MEASURED,),
     "few channels": (COMPUTED,),
     "no int8 instructions": (MEASURED,),
-    "bound by memory": (COMPUTED, MEASURED),
+    "bound by memory": (COMPUTED, MEASURED, READ),
     "more threads than cores": (READ,),
     "extra nodes": (MEASURED,),
     "the machine was busy": (MEASURED,),

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from efflab.figures.bars import bar_layout, bars
 from efflab.figures.picture import MAX_ROWS, Picture, draw
 from efflab.figures.text import ms_text, percent_text
-from efflab.figures.theme import BASE, NOW, Json
+from efflab.figures.theme import BASE, NOW
 from efflab.measure import Work
 from efflab.measure.layer_speed import LayerTimes
 
@@ -34,11 +35,14 @@ def layer_times(work: Work, times: LayerTimes) -> Picture:
     total_ms, macs = sum(ms for _, ms, _ in rows), max(1, work.macs)
     kept = {name for name, _, _ in sorted(rows, key=lambda row: row[1], reverse=True)[:N_BARS]}
     shown = [row for row in rows if row[0] in kept]
+    places = range(len(shown))
+    shares = [100 * ms / total_ms for _, ms, _ in shown], [100 * n / macs for _, _, n in shown]
     traces = [
-        _bars("time, measured", [ms / total_ms for _, ms, _ in shown], [ms_text(ms) for _, ms, _ in shown], NOW, ""),
-        _bars("MACs, computed", [n / macs for _, _, n in shown], [""] * len(shown), BASE, "/"),
+        bars("time, measured", places, shares[0], [ms_text(ms) for _, ms, _ in shown], {"color": NOW}),
+        bars("MACs, computed", places, shares[1], [""] * len(shown), {"color": BASE, "pattern": {"shape": "/"}}),
     ]
-    return Picture(draw(traces, _layout(shown, total_ms, macs)), _sentence(rows, times), _table(rows, total_ms, macs))
+    layout = bar_layout([name for name, _, _ in shown], "share of the whole (%)", max(map(max, shares)))
+    return Picture(draw(traces, layout), _sentence(rows, times), _table(rows, total_ms, macs))
 
 
 def _rows(work: Work, times: LayerTimes) -> list[Row]:
@@ -49,40 +53,6 @@ def _rows(work: Work, times: LayerTimes) -> list[Row]:
     if times.others:
         rows.append((ADDED, sum(node.median_ms for node in times.others), 0))
     return [*rows, (OVERHEAD, max(0.0, times.overhead_ms), 0)]
-
-
-def _bars(name: str, shares: Sequence[float], texts: Sequence[str], colour: str, hatch: str) -> Json:
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": name,
-        "x": [100 * share for share in shares],
-        "y": list(range(len(shares))),
-        "text": [f" {text}" for text in texts],
-        "textposition": "outside",
-        "textangle": 0,
-        "constraintext": "none",
-        "cliponaxis": False,
-        "marker": {"color": colour, "pattern": {"shape": hatch}, "line": {"width": 0}},
-        "hoverinfo": "skip",
-    }
-
-
-def _layout(rows: Sequence[Row], total_ms: float, macs: int) -> Json:
-    longest = 100 * max(max(ms / total_ms, n / macs) for _, ms, n in rows)
-    return {
-        "barmode": "group",
-        "bargap": 0.15,
-        "xaxis": {"title": {"text": "share of the whole (%)"}, "range": [0, 1.35 * longest], "tickangle": 0},
-        "yaxis": {
-            "range": [len(rows) - 0.5, -0.5],
-            "tickvals": list(range(len(rows))),
-            "ticktext": [name for name, _, _ in rows],
-            "ticks": "",
-            "showgrid": False,
-        },
-        "legend": {"traceorder": "normal"},
-    }
 
 
 def _sentence(rows: Sequence[Row], times: LayerTimes) -> str:

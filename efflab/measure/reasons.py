@@ -128,15 +128,16 @@ def zeros_kept(model: nn.Module, base: nn.Module, work: Work, base_work: Work) -
     evidence |= {"zero_macs": n_zero, "changed_shapes": changed}
     if zeros < ZEROS:
         sentence = (
-            f"{zeros:.0%} of the {work.macs:,} MACs multiply by a zero weight, so there are no zeros to leave out."
+            f"{_percent(zeros)} of the {work.macs:,} MACs multiply by a zero weight: there are no zeros to leave out."
         )
     elif not same:
         sentence = f"The MACs went from {base_work.macs:,} to {work.macs:,}: the kernels have less to do."
     else:
         shapes = "no weight changed its shape" if not changed else f"only {changed} weights changed their shape"
         sentence = (
-            f"{zeros:.0%} of the weights' work is multiplying by zero, and it is done all the same: {shapes}, and the "
-            f"MACs are {work.macs:,} of {base_work.macs:,}. Remove whole filters or neurons, or use a sparse kernel."
+            f"{_percent(zeros)} of the weights' work is multiplying by zero, and it is done all the same: {shapes}, "
+            f"and the MACs are {work.macs:,} of {base_work.macs:,}. Remove whole filters or neurons, or use a sparse "
+            "kernel."
         )
     return Reason("zeros are not removed", zeros >= ZEROS and same, sentence, evidence)
 
@@ -145,11 +146,10 @@ def overhead_bound(times: LayerTimes) -> Reason:
     """Calling the network costs as much as running it."""
     share = times.overhead_ms / times.whole_ms
     evidence = {"overhead_ms": times.overhead_ms, "whole_ms": times.whole_ms, "contention": times.contention}
-    sentence = (
-        f"Of {times.whole_ms:.3f} ms, {max(0.0, times.overhead_ms):.3f} ms ({max(0.0, share):.0%}) is the call itself"
-    )
+    part = f"{max(0.0, times.overhead_ms):.3f} ms ({_percent(max(0.0, share))})"
+    sentence = f"Of {times.whole_ms:.3f} ms, {part} is the call itself"
     if times.busy:
-        sentence += f", but the machine was busy ({times.contention:.0%}), so this is not sure; measure again."
+        sentence += f", but the machine was busy ({_percent(times.contention)}), so this is not sure; measure again."
     elif share > OVERHEAD:
         sentence += "; smaller layers cannot make that shorter, a larger batch can share it."
     else:
@@ -174,8 +174,8 @@ def few_channels(model: nn.Module, work: Work, instruction_sets: Sequence[str] |
     evidence: dict[str, Value] = {"lanes": lanes, "wasted": wasted, **odd}
     if odd:
         sentence = (
-            f"One instruction works on {lanes} channels, and {listed}: {wasted:.0%} of the lanes of all convolutions "
-            "have no channel."
+            f"One instruction works on {lanes} channels, and {listed}: {_percent(wasted)} of the lanes of all "
+            "convolutions have no channel."
         )
     else:
         what = f"every convolution has a multiple of {lanes} channels" if widths else "there is no convolution"
@@ -221,7 +221,7 @@ def memory_bound(
         evidence["cache_bytes"] = cache_bytes
     sentence = (
         f"At batch {work.batch} the network does {work.intensity:.2g} FLOPs for each byte, and this machine is limited "
-        f"by memory below {roofline.ridge:.2g}; {share:.0%} of the bytes are weights. "
+        f"by memory below {roofline.ridge:.2g}; {_percent(share)} of the bytes are weights. "
         f"{'Without the overhead of the call, it' if nodes_ms else 'It'} moves {moved_per_s / 1e9:.1f} GB/s, and the "
         f"memory could {bandwidth / 1e9:.1f}"
     )
@@ -255,9 +255,8 @@ def extra_nodes(times: LayerTimes, base_times: LayerTimes) -> Reason:
     listed = ", ".join(f"{n} {op}" for op, n in extra.items())
     evidence: dict[str, Value] = {"extra": listed, "extra_ms": spent, "whole_ms": times.whole_ms}
     if extra:
-        sentence = (
-            f"{extra.total()} executed nodes are more than the base has ({listed}); they take {share:.1%} of the run."
-        )
+        took = f"they take {_percent(share, 1)} of the run"
+        sentence = f"{extra.total()} executed nodes are more than the base has ({listed}); {took}."
     else:
         sentence = f"All {len(times.nodes)} executed nodes are of types that the base has, and as often."
     return Reason("extra nodes", bool(extra) and share > EXTRA, sentence, evidence)
@@ -265,8 +264,8 @@ def extra_nodes(times: LayerTimes, base_times: LayerTimes) -> Reason:
 
 def machine_busy(speed: Speed) -> Reason:
     """Other programs took the processor meanwhile."""
-    limit = f"above {BUSY:.0%} the numbers are rough" if speed.busy else f"up to {BUSY:.0%} is no harm"
-    sentence = f"The stopwatch waited for a processor for {speed.contention:.0%} of the time; {limit}."
+    limit = f"above {_percent(BUSY)} the numbers are rough" if speed.busy else f"up to {_percent(BUSY)} is no harm"
+    sentence = f"The stopwatch waited for a processor for {_percent(speed.contention)} of the time; {limit}."
     return Reason("the machine was busy", speed.busy, sentence, {"contention": speed.contention})
 
 
@@ -292,3 +291,7 @@ def _size(n_bytes: int) -> str:
 
 def _time_of(op_type: str, times: LayerTimes) -> float:
     return sum(node.median_ms for node in times.nodes if node.op_type == op_type)
+
+
+def _percent(fraction: float, digits: int = 0) -> str:
+    return f"{100 * fraction:.{digits}f} %"

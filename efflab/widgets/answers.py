@@ -31,8 +31,8 @@ def score_when_there(bench: "Bench") -> float | None:
 
 
 def speed_class(bench: "Bench") -> str | None:
-    """For "how long does it take now?": "tenth", "little_less", "same" or "more"; None until the speed was measured."""
-    if bench.report is None:
+    """For "how long does it take now?": "tenth", "little_less", "same" or "more"; None until timed at batch 1."""
+    if bench.report is None or bench.report.speed.batch > 1:
         return None
     speed = bench.report.speed
     if not speed.is_different:

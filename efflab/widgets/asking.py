@@ -18,6 +18,7 @@ from efflab.widgets.live_figure import Reopened
 from efflab.widgets.readout import ReadOut
 
 Answer = float | str
+PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
 class Panel(Reopened, ipywidgets.VBox):
@@ -38,6 +39,15 @@ class Panel(Reopened, ipywidgets.VBox):
     def clear_error(self) -> None:
         """Empty the error line."""
         self.last_error, self.readout.error = None, ""
+
+    def begin(self, gate: "Gate | None", unlock: Callable[[], object], pause: Callable[[str], object]) -> None:
+        """Call `unlock()` now, or once the prediction of `gate` is made or skipped; `pause(text)` until then."""
+        if gate is None:
+            unlock()
+            return
+        pause(PREDICT_FIRST)
+        self.readout.sentence = PREDICT_FIRST
+        gate.on_open(unlock)
 
     def tell_answer(self, gate: "Gate | None", answer: Answer | None) -> None:
         """Put the answer beside the prediction once there are both, and say so."""

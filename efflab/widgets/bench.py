@@ -8,8 +8,6 @@ when it is evaluated, and once the hand is still the file is weighed and the spe
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import ipywidgets
-
 from efflab.figures.text import score_text
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Range, Setting, Value
@@ -20,10 +18,11 @@ from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
 from efflab.training import Epoch, Progress, warm_up
 from efflab.widgets.answers import score_when_there
-from efflab.widgets.asking import Answer, Gate
+from efflab.widgets.asking import PREDICT_FIRST, Answer, Gate
 from efflab.widgets.controls import Control, knobs_to_show
 from efflab.widgets.desk import Desk, buttons
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
+from efflab.widgets.parts import side_by_side
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
 from efflab.widgets.tiles import sentence, test_sentence
@@ -34,8 +33,6 @@ LIVE_SECONDS = 0.03
 """How long a moving hand waits for the score before the first picture is drawn."""
 STILL_SECONDS = 0.3
 """How long a hand rests before the file is exported and timed, which would only hold up its next move."""
-
-PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
 class Bench(DiagnosisPanel):
@@ -81,17 +78,12 @@ class Bench(DiagnosisPanel):
         asked = {"scan": self.scan_layers, "redraw": self.redraw_tab}
         self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, **asked, diagnosing=self.diagnosing)
         self.batch_control.on_change(self._time_again)
-        box = ipywidgets.HBox([self.desk, self.stage])
-        box.add_class("efflab-bench")
-        super().__init__([*([gate] if gate else []), box])
+        super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
         self._submit("warm-up", lambda stale: warm_up())
-        if gate is None:
-            self.refresh()
-            return
-        self._lock(True)
-        self._pause(PREDICT_FIRST)
-        self._submit("base", lambda stale: self._tell_base())
-        gate.on_open(self.unlock)
+        if gate is not None:
+            self._lock(True)
+            self._submit("base", lambda stale: self._tell_base())
+        self.begin(gate, self.unlock, self._pause)
 
     @property
     def controls(self) -> dict[str, Control]:

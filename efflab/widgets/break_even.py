@@ -8,8 +8,6 @@ Reference: Han et al., Deep Compression, 2015, arXiv 1510.00149, section 6.3.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import ipywidgets
-
 from efflab.knobs import Setting, Value
 from efflab.measure.break_even import BreakEven, KernelSpeed, frontier, latest, line_of
 from efflab.measure.grid import Grid, measure_grid
@@ -18,12 +16,12 @@ from efflab.measure.kernel_speed import KernelStopwatch, kernel_stopwatch
 from efflab.measure.speed import SpeedError
 from efflab.training import Progress
 from efflab.widgets.asking import Answer, Gate, Panel
-from efflab.widgets.bench import PREDICT_FIRST, STILL_SECONDS
+from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.break_even_asked import Asked, asked_for, first_settings, knobs
 from efflab.widgets.break_even_stage import JUST_NOW, BreakEvenStage, sentence
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.parts import button
+from efflab.widgets.parts import button, side_by_side
 from efflab.widgets.running import Running
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
@@ -66,19 +64,11 @@ class BreakEvenExplorer(Panel):
         controls = {name: Control(name, knob, begin[name]) for name, knob in knobs(self.grid).items()}
         self.desk = Desk(controls, [whole], [again], self.project, running)
         self.stage = BreakEvenStage(self.grid)
-        box = ipywidgets.HBox([self.desk, self.stage])
-        box.add_class("efflab-bench")
-        super().__init__([*([gate] if gate else []), box])
+        super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
         for control in controls.values():
             control.on_change(self.refresh)
         self.stage.tell(self.points, kept.reason)
-        if gate is None:
-            self.unlock()
-            return
-        self.desk.lock(True)
-        self.stage.pause(PREDICT_FIRST)
-        self.readout.sentence = PREDICT_FIRST
-        gate.on_open(self.unlock)
+        self.begin(gate, self.unlock, self._pause)
 
     @property
     def controls(self) -> dict[str, Control]:
@@ -145,6 +135,10 @@ class BreakEvenExplorer(Panel):
         """Large type and thick lines for a room, or back."""
         (self.add_class if is_on else self.remove_class)("efflab-projector")
         self.stage.project(is_on)
+
+    def _pause(self, text: str) -> None:
+        self.desk.lock(True)
+        self.stage.pause(text)
 
     # What the worker does.
 

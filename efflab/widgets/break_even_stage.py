@@ -49,7 +49,8 @@ class BreakEvenStage(ipywidgets.VBox):
     def tell(self, points: Sequence[KernelSpeed], reason: str = "") -> None:
         """Say what there is, or why there is nothing yet, and how long the whole grid takes."""
         dates = [point.date for point in points if point.date]
-        there = f"{len(points)} points of this machine, the last measured {when_text(max(dates))}" if dates else reason
+        count = f"{len(points)} point{'s' if len(points) > 1 else ''} of this machine"
+        there = f"{count}, the last measured {when_text(max(dates))}" if dates else reason
         there = f"{there[:1].upper()}{there[1:]}. " if there else ""
         takes = f"<b>Measure this CPU</b> times {self._grid.n_points} products, which takes {about_text(self._grid)}"
         self.note.value = f"<p>{escape(there)}{takes}; Stop keeps what was measured.</p>"

@@ -14,11 +14,10 @@ import ipywidgets
 from efflab.figures import Picture
 from efflab.knobs import Setting, Value, knobs_of
 from efflab.widgets.asking import Answer, Gate, Panel
-from efflab.widgets.bench import PREDICT_FIRST
 from efflab.widgets.calculator_subject import Preset, Subject, find_preset, first_settings
 from efflab.widgets.controls import Control
 from efflab.widgets.fold import Fold
-from efflab.widgets.parts import code_html, wide
+from efflab.widgets.parts import code_html, side_by_side, wide
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import worker
 
@@ -57,10 +56,8 @@ class Calculator(Panel):
         main = ipywidgets.VBox([self._tiles, self.view, self.fold])
         main.add_class("efflab-main")
         self._desk_box = self._desk(controls)
-        box = ipywidgets.HBox([self._desk_box, main])
-        box.add_class("efflab-bench")
         self._asked = ipywidgets.VBox([])
-        super().__init__([self._asked, box])
+        super().__init__([self._asked, side_by_side(self._desk_box, main)])
         for control in self.controls.values():
             control.on_change(self.refresh)
         for title, chooser in self._choosers.items():
@@ -138,10 +135,11 @@ class Calculator(Panel):
         self._check(at)
         self.gate, self._at, self._answer = gate, dict(at), answer
         self._asked.children = (gate,)
+        self.begin(gate, self.unlock, self._pause)
+
+    def _pause(self, text: str) -> None:
         self._lock(True)
-        self._tiles.value = f"<div class='efflab-verdict'>{PREDICT_FIRST}</div>"
-        self.readout.sentence = PREDICT_FIRST
-        gate.on_open(self.unlock)
+        self._tiles.value = f"<div class='efflab-verdict'>{escape(text)}</div>"
 
     def unlock(self) -> None:
         """Give the controls free: the prediction was made or skipped."""

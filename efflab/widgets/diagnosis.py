@@ -12,9 +12,9 @@ from efflab.lab.diagnosis import Diagnosis, diagnose
 from efflab.lab.rates import Rates
 from efflab.training import Progress
 from efflab.widgets.asking import Answer, Gate
-from efflab.widgets.bench import PREDICT_FIRST
 from efflab.widgets.desk import Desk
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
+from efflab.widgets.parts import side_by_side
 from efflab.widgets.worker import Stale
 
 
@@ -47,16 +47,9 @@ class DiagnosisView(DiagnosisPanel):
         self.desk = Desk({"batch": self.batch_control}, [parts.button], [], self.project, parts.running)
         main = ipywidgets.VBox([parts.stage])
         main.add_class("efflab-main")
-        box = ipywidgets.HBox([self.desk, main])
-        box.add_class("efflab-bench")
-        super().__init__([*([gate] if gate else []), box])
+        super().__init__([*([gate] if gate else []), side_by_side(self.desk, main)])
         self.batch_control.on_change(self._turn)
-        if gate is None:
-            self.unlock()
-            return
-        self.batch_control.lock(True)
-        parts.stage.clear(PREDICT_FIRST)
-        gate.on_open(self.unlock)
+        self.begin(gate, self.unlock, self._pause)
 
     def unlock(self) -> None:
         """Give the button free: there is no prediction to make, or it was made or skipped."""
@@ -67,6 +60,10 @@ class DiagnosisView(DiagnosisPanel):
         """Large type and thick lines for a room, or back."""
         (self.add_class if is_on else self.remove_class)("efflab-projector")
         self.diagnosing.stage.project(is_on)
+
+    def _pause(self, text: str) -> None:
+        self.batch_control.lock(True)
+        self.diagnosing.stage.clear(text)
 
     def _turn(self) -> None:
         self.readout.sentence = ""

@@ -18,6 +18,13 @@ def wide() -> ipywidgets.Layout:
     return ipywidgets.Layout(width="auto")
 
 
+def side_by_side(left: ipywidgets.Widget, right: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Controls on the left, what they do on the right."""
+    box = ipywidgets.HBox([left, right])
+    box.add_class("efflab-bench")
+    return box
+
+
 def code_html(text: str, what: str) -> str:
     """Code as it is written; `what` is its name for a screen reader."""
     return scrolling(f"<pre>{escape(text)}</pre>", what)

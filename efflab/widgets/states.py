@@ -6,8 +6,6 @@ was measured is there at once when the hand comes back to it.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import ipywidgets
-
 from efflab.figures.states import AnyState
 from efflab.knobs import Choice, Knob, Setting, Value
 from efflab.lab import Lab
@@ -15,11 +13,12 @@ from efflab.lab.states import ROWS
 from efflab.prune import zero_neurons
 from efflab.recipe import AnyTechnique, Recipe, step
 from efflab.widgets.asking import Answer, Gate, Panel
-from efflab.widgets.bench import LIVE_SECONDS, PREDICT_FIRST, STILL_SECONDS
+from efflab.widgets.bench import LIVE_SECONDS, STILL_SECONDS
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.parts import button
+from efflab.widgets.parts import button, side_by_side
 from efflab.widgets.states_stage import StatesStage, sentence
+from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Stale, Turns, worker
 
 BATCHES = Choice(("1", "8", "64"), "images in a run")
@@ -63,18 +62,10 @@ class FourStates(Panel):
         shown = {name: Control(name, knobs[name], self._start[name]) for name in controls or knobs}
         again = button("Measure again", self.measure, "writes and times all states once more")
         self.desk, self.stage = Desk(shown, [], [again], self.project), StatesStage(lab)
-        box = ipywidgets.HBox([self.desk, self.stage])
-        box.add_class("efflab-bench")
-        super().__init__([*([gate] if gate else []), box])
+        super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
         for control in shown.values():
             control.on_change(self.refresh)
-        if gate is None:
-            self.refresh()
-            return
-        self.desk.lock(True)
-        self.stage.pause(PREDICT_FIRST)
-        self.readout.sentence = PREDICT_FIRST
-        gate.on_open(self.unlock)
+        self.begin(gate, self.unlock, self._pause)
 
     @property
     def controls(self) -> dict[str, Control]:
@@ -125,6 +116,10 @@ class FourStates(Panel):
         (self.add_class if is_on else self.remove_class)("efflab-projector")
         self.stage.project(is_on)
 
+    def _pause(self, text: str) -> None:
+        self.desk.lock(True)
+        self.stage.pause(text)
+
     # What the worker does.
 
     def _fail(self, error: BaseException) -> None:
@@ -151,7 +146,8 @@ class FourStates(Panel):
             yield None
 
     def _draw(self, settings: Settings, recipe: Recipe, seconds: float = float("inf")) -> None:
-        preview = self.lab.preview(recipe, seconds=seconds)
+        with one_thread():
+            preview = self.lab.preview(recipe, seconds=seconds)
         self.stage.draw(preview, self.lab.build(recipe), str(settings["batch"]))
 
     def _take(self, settings: Settings, states: tuple[AnyState, ...], doing: str) -> None:

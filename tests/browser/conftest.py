@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.driver import Chromium, Lab, NotebookPage, chromium, find_chromium
+from tests.browser.driver import AXE, Chromium, Lab, NotebookPage, chromium, find_chromium
 
 HOW_TO_GET_ONE = (
     "no Chromium was found: install one (Debian `apt install chromium`, macOS `brew install --cask chromium`, "
@@ -13,11 +13,22 @@ HOW_TO_GET_ONE = (
 )
 
 
+def give_up(sentence: str) -> None:
+    """Skip on a user's machine, with the sentence; fail where CI runs."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(sentence)
+
+
+@pytest.fixture(scope="session")
+def axe() -> None:
+    """For a test that needs axe-core."""
+    if not AXE.exists():
+        give_up("axe-core is not there: run `make axe` once")
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A running JupyterLab. Write notebooks into `lab.root`."""
     if find_chromium() is None:
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         give_up(HOW_TO_GET_ONE)
     with Lab(tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")) as running:
         yield running

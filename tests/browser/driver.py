@@ -40,6 +40,7 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 LOCAL = {"localhost", "127.0.0.1"}
 
 # What JupyterLab itself writes to the console as an error, without any code of ours.
@@ -297,6 +298,16 @@ class NotebookPage:
         matching = [error for error in self.errors if re.search(pattern, error)]
         assert matching, f"expected an error like {pattern!r}, the page reported {self.errors}"
         self.errors = [error for error in self.errors if error not in matching]
+
+    def serious_faults(self) -> list[tuple[str, str, list[str]]]:
+        """What axe finds in the panels that is serious or critical: rule, impact, elements."""
+        self.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
+        return [
+            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
 
     def check(self) -> None:
         """Raises: AssertionError if the page asked for something off this machine or reported an error."""

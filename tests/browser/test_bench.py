@@ -1,6 +1,5 @@
 """The bench in a real page: a hand moves a slider, and what is painted is what was measured."""
 
-import os
 import re
 from pathlib import Path
 
@@ -35,7 +34,6 @@ chapter.check("magnitude_mask", magnitude_mask)
 HANDLE = ".efflab-controls .noUi-handle"
 SENTENCE = ".efflab-sentence"
 MEASURED = ".efflab-tile:has-text('middle half of the runs')"
-AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def open_notebook(lab: Lab, page: NotebookPage, folder: Path, *sources: str) -> NotebookPage:
@@ -142,25 +140,12 @@ def test_the_training_streams_a_curve_and_can_be_stopped(bench):
     bench.page.wait_for_selector(".efflab-controls .progress", state="hidden")
 
 
-def serious_faults(bench):
-    """What axe finds in the panel that is serious or critical: rule, impact, elements."""
-    if not AXE.exists():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("axe-core is not there: run `make axe` once")
-    bench.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-    found = bench.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
-    return [
-        (v["id"], v["impact"], [node["html"][:200] for node in v["nodes"]])
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
-
-
-def test_controls_are_named_and_axe_finds_nothing_serious(bench):
+def test_controls_are_named_and_axe_finds_nothing_serious(bench, axe):
     bench.page.wait_for_selector(MEASURED)
     assert bench.page.locator(HANDLE).first.get_attribute("aria-label").startswith("Sparsity")
     for tab in TABS:
         open_tab(bench, tab)
-        assert serious_faults(bench) == [], tab
+        assert bench.serious_faults() == [], tab
 
 
 def look_where_the_time_goes(bench):
@@ -191,10 +176,10 @@ def test_where_the_time_goes_is_shown_on_a_button_and_goes_with_its_setting(benc
     move_on(bench)
 
 
-def test_axe_finds_nothing_serious_in_where_the_time_goes(bench):
+def test_axe_finds_nothing_serious_in_where_the_time_goes(bench, axe):
     open_tab(bench, "speed")
     look_where_the_time_goes(bench)
-    faults = serious_faults(bench)
+    faults = bench.serious_faults()
     move_on(bench)
     assert faults == []
 

@@ -1,13 +1,11 @@
 """The break-even explorer in a real page: a hand moves a control, a point is measured, and the grid can be stopped."""
 
-import json
-import os
 import re
 
 import pytest
 
 from tests.browser.driver import NotebookPage
-from tests.browser.test_bench import AXE, HANDLE, MEASURED, SENTENCE, open_notebook
+from tests.browser.test_bench import HANDLE, MEASURED, SENTENCE, open_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -105,20 +103,11 @@ def test_the_formula_of_the_bytes_opens_by_keyboard(explorer):
     assert "4 bytes for each number that is kept" in explorer.page.locator(".efflab-why[open]").first.inner_text()
 
 
-def test_controls_are_named_and_axe_finds_nothing_serious(explorer):
-    if not AXE.exists():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("axe-core is not there: run `make axe` once")
+def test_controls_are_named_and_axe_finds_nothing_serious(explorer, axe):
     assert explorer.page.locator(HANDLE).first.get_attribute("aria-label").startswith("Sparsity")
     explorer.page.locator("summary:has-text('The same in Python')").click()
     explorer.page.locator("pre:has-text('kernel_stopwatch().compare(')").wait_for()
-    explorer.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-    found = explorer.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
-    serious = [
-        (v["id"], v["impact"], [node["html"][:200] for node in v["nodes"]])
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert serious == [], json.dumps(serious, indent=1)
+    assert explorer.serious_faults() == []
 
 
 def test_nothing_is_wider_than_its_cell(explorer):

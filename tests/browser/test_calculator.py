@@ -1,9 +1,5 @@
 """The calculators in a real page: published numbers survive being shown, and every control has a name."""
 
-import json
-import os
-from pathlib import Path
-
 import nbformat
 import pytest
 
@@ -11,7 +7,6 @@ from tests.browser.driver import NotebookPage, write_notebook
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 CELL = "from efflab.widgets.calculators import training_calculator\ntraining_calculator()"
 SERVING = """
 from efflab import Lab
@@ -81,16 +76,7 @@ def test_a_measured_latency_comes_from_the_button(tmp_path, lab, page):
     assert chosen(page) == ["as measured", "World"]
 
 
-def test_axe_finds_nothing_serious(calculator):
-    if not AXE.exists():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("axe-core is not there: run `make axe` once")
-    calculator.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+def test_axe_finds_nothing_serious(calculator, axe):
     calculator.page.get_by_text("How it is computed").click()
     calculator.page.get_by_text("Device and electricity").click()
-    found = calculator.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
-    serious = [
-        (one["id"], [n["html"][:200] for n in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == [], json.dumps(serious, indent=1)
+    assert calculator.serious_faults() == []

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.browser.driver import NotebookPage
-from tests.browser.test_bench import AXE, HANDLE, SENTENCE, open_notebook
+from tests.browser.test_bench import HANDLE, SENTENCE, open_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -69,11 +69,8 @@ def test_the_tables_hold_what_the_pictures_show(panel):
     assert "encoded" in rows.nth(2).inner_text()
 
 
-def test_axe_finds_nothing_serious(panel):
-    assert AXE.is_file(), f"{AXE} is missing: run `make axe`"
-    panel.page.add_script_tag(path=str(AXE))
-    found = panel.page.evaluate("async () => (await axe.run('.efflab-panel')).violations")
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+def test_axe_finds_nothing_serious(panel, axe):
+    assert panel.serious_faults() == []
 
 
 def test_the_projector_and_the_dark_theme_keep_every_word_on_the_page(panel):

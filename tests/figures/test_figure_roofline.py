@@ -142,7 +142,7 @@ def test_shares_of_time_and_of_work_stand_beside_each_other():
 def test_time_and_work_differ_in_hatching_too():
     time, work = layer_times(WORK, TIMES).figure.data
 
-    assert (time.marker.pattern.shape, work.marker.pattern.shape) == ("", "/")
+    assert (time.marker.pattern.shape, work.marker.pattern.shape) == (None, "/")
 
 
 def test_the_sentence_says_the_whole_the_longest_and_the_call():

@@ -239,7 +239,7 @@ def test_a_lab_diagnoses_a_recipe_in_one_line_and_writes_its_base_once(instrumen
 def test_its_text_says_speed_machine_reasons_and_energy(instruments, pair):
     text = repr(diagnose(*pair, SHAPE))
     assert "batch 1: 1.000 -> 1.000 ms, no measurable difference" in text
-    assert "holds: zeros are not removed. 90% of the weights' work" in text
+    assert "holds: zeros are not removed. 90 % of the weights' work" in text
     assert "does not hold: extra nodes." in text
     assert "1,000 images: 12 J (estimated)" in text
 

@@ -79,7 +79,7 @@ def test_the_button_shows_reasons_layers_roofline_and_costs(view):
     assert [mark for _, mark, _ in marks] == ["holds"] * 2 + ["does not hold"] * 6
     assert [look for look, *_ in marks] == ["efflab-holds"] * 2 + ["efflab-not"] * 6
     assert marks[0][2] == "Zeros are not removed"
-    assert "90% of the weights&#x27; work is multiplying by zero" in stage.reasons.value
+    assert "90 % of the weights&#x27; work is multiplying by zero" in stage.reasons.value
     assert "of the layers hidden1 takes longest" in stage.layers.shown.sentence
     assert "3 of 3 layers do less than 4 FLOPs for each byte" in stage.roofline.shown.sentence
     assert view.readout.sentence.startswith("At batch 1 a run takes 1.00 ms before, 1.00 ms now")
@@ -214,7 +214,7 @@ def test_a_newer_setting_ends_a_diagnosis_that_runs_and_nothing_of_it_is_shown(b
     assert bench.preview.recipe[0].values["sparsity"] == 0.7
     look(bench)
     zeros = next(reason for reason in bench.diagnosis.reasons if reason.name == "zeros are not removed")
-    assert "70%" in zeros.sentence
+    assert "70 %" in zeros.sentence
 
 
 def test_an_answer_that_comes_for_an_older_subject_is_not_shown(view):

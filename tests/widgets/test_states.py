@@ -11,8 +11,8 @@ from efflab.lab.states import ROWS, NoState
 from efflab.measure.speed import SpeedError
 from efflab.questions.kinds import Number, Prediction
 from efflab.widgets import FourStates
-from efflab.widgets.asking import Gate
-from efflab.widgets.bench import PREDICT_FIRST, STILL_SECONDS
+from efflab.widgets.asking import PREDICT_FIRST, Gate
+from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.worker import worker
 
 SECONDS = 60
