@@ -46,7 +46,8 @@ def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab) -> "pd.DataFrame":
 def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd.DataFrame":
     """A table of sparse products, and below each row the same product as it was measured on this machine, if it was.
 
-    Times are microseconds for one input of the batch. A product counts as the same within one point of sparsity.
+    Times are microseconds for one input of the batch. A product counts as the same within one point of sparsity. The
+    column `verdict` says of what was measured whether there is a difference at all.
     """
     import pandas as pd
 
@@ -58,8 +59,9 @@ def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd
         own = [point for point in points if (point.rows, point.columns, point.speed.batch) == same]
         rows += [_product(row["layer"], point) for point in own if _is_near(point, float(row["kept_percent"]))][-1:]
     table = pd.DataFrame(rows)
-    table.insert(len(table.columns) - 2, "times_faster", (table["dense_us"] / table["sparse_us"]).round(2))
-    return table
+    table["times_faster"] = (table["dense_us"] / table["sparse_us"]).round(2)
+    order = [*(name for name in table if name not in ("verdict", "source", "kind")), "verdict", "source", "kind"]
+    return table.reindex(columns=order).astype({"verdict": object}).fillna({"verdict": ""})
 
 
 def _is_near(point: KernelSpeed, kept_percent: float) -> bool:
@@ -78,4 +80,5 @@ def _product(layer: object, point: KernelSpeed) -> dict[str, object]:
         "sparse_us": round(sparse, 1),
         "source": "this notebook",
         "kind": "measured",
+        "verdict": point.speed.verdict,
     }

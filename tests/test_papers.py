@@ -57,7 +57,9 @@ def test_a_measured_product_stands_below_the_cited_one_of_its_size_batch_and_spa
     assert (above.layer, above.batch, above.kind) == ("NT-We", 64, "cited")
     assert (own.layer, own.kept_percent, own.dense_us, own.sparse_us) == ("NT-We", 10, 15.6, 62.5)  # 1 and 4 ms for 64
     assert own.times_faster == 0.25
-    assert list(both.columns) == [*cited.columns[:-2], "times_faster", "source", "kind"]
+    assert own.verdict == "4.0x slower"
+    assert above.verdict == ""
+    assert list(both.columns) == [*cited.columns[:-2], "times_faster", "verdict", "source", "kind"]
 
 
 def test_nothing_measured_leaves_the_cited_rows_with_their_ratio():

@@ -19,6 +19,8 @@ from efflab.lab.states import ROWS, NoState, State
 AnyState = State | NoState
 LOOKS: dict[str, Json] = {"torch": {"color": NOW}, "ONNX Runtime": {"color": TUNED, "pattern": {"shape": "/"}}}
 """A colour and a hatch for each runtime."""
+LABELS = {"torch": "{}", "ONNX Runtime": "{}<br>(ONNX)"}
+"""How the row of a state is called in each runtime."""
 FILE_LOOK: Json = {"color": NOW}
 ZIPPED_LOOK: Json = {"color": BASE, "pattern": {"shape": "/"}}
 BAND = translucent(BASE, 0.35)
@@ -30,6 +32,8 @@ BASE_LINE: Json = {
 NOT_YET = "not measured yet"
 NOT_POSSIBLE = "not possible for this network"
 TICKS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+FEW_DECADES = 1.6
+"""On a longer axis the numbers between the powers of ten are left out, for a projector."""
 SHORTEST, LONGEST = 10.0, 200.0
 """The axis shows at least this range, in percent, so that it seldom jumps."""
 TEXT_ROOM = 1.2
@@ -46,8 +50,9 @@ def state_speeds(states: Sequence[AnyState]) -> Picture:
     rows = _rows(states)
     traces = [*(_speed_bars(runtime, rows) for runtime in LOOKS), _speed_texts(rows)]
     low, high = _log_ends(rows)
-    ticks = [tick for tick in TICKS if low <= math.log10(tick) <= high]
-    layout = bar_layout([row.name for row in rows], "time of one run (%), base 100", 1.0)
+    step = 1 if high - low < FEW_DECADES else 2
+    ticks = [tick for tick in TICKS[::step] if low <= math.log10(tick) <= high]
+    layout = bar_layout([LABELS[row.runtime].format(row.name) for row in rows], "time of one run (%), base 100", 1.0)
     layout["xaxis"] |= {"type": "log", "range": [low, high + TEXT_ROOM * (high - low)]}
     layout["xaxis"] |= {"tickvals": ticks, "ticktext": [f"{tick}" for tick in ticks]}
     bands = [_noise_floor(place, row) for place, row in enumerate(rows) if isinstance(row, State)]
@@ -55,20 +60,25 @@ def state_speeds(states: Sequence[AnyState]) -> Picture:
     return Picture(draw(traces, layout), _speed_sentence(rows), _table(rows))
 
 
-def state_sizes(states: Sequence[AnyState]) -> Picture:
+def state_sizes(states: Sequence[AnyState], base: tuple[int, int] | None = None) -> Picture:
     """The bytes of each state's file in torch, as it is and zipped; the first row is the base.
 
-    states: as far as they are measured.
+    states: as far as they are measured. base: the bytes of its file, as it is and zipped, where they are known.
     """
     rows = [row for row in _rows(states) if row.runtime == "torch"]
-    first = next((row for row in rows if isinstance(row, State)), None)
-    base = (first.base_bytes, first.base_compressed_bytes) if first else (0, 0)
+    base = base or base_bytes(rows) or (0, 0)
     sizes = [base, *((row.n_bytes, row.compressed_bytes) if isinstance(row, State) else (0, 0) for row in rows)]
-    words = [NOT_YET if not first else "", *(_missing(row) for row in rows)]
+    words = ["" if any(base) else NOT_YET, *(_missing(row) for row in rows)]
     files, zipped = ([size[i] for size in sizes] for i in (0, 1))
     traces = [_size_bars("file", files, words, FILE_LOOK), _size_bars("zipped", zipped, words, ZIPPED_LOOK)]
-    layout = bar_layout(["base", *(row.name for row in rows)], "file (MB)", max(1, *files) / 1e6)
+    layout = bar_layout(["base", *(row.name for row in rows)], "file (MB)", (max(files) or 1e6) / 1e6)
     return Picture(draw(traces, layout), _size_sentence(sizes, rows), _table(rows))
+
+
+def base_bytes(states: Sequence[AnyState]) -> tuple[int, int] | None:
+    """The bytes of the base's file in torch, as it is and zipped; None until a state was weighed."""
+    found = (state for state in states if isinstance(state, State) and state.runtime == "torch")
+    return next(((state.base_bytes, state.base_compressed_bytes) for state in found), None)
 
 
 def _rows(states: Sequence[AnyState]) -> list[AnyState]:
@@ -133,7 +143,7 @@ def _words(row: AnyState) -> str:
         return f" {_missing(row)}"
     if not row.speed.is_different:
         return " no measurable<br> difference"
-    return f" {row.speed.verdict}<br> {ms_text(row.speed.now.median_ms)}"
+    return f" {row.speed.verdict}<br> {row.speed.base.median_ms:.2g} → {row.speed.now.median_ms:.2g} ms"
 
 
 def _speed_text(row: AnyState) -> str:
@@ -172,14 +182,17 @@ def _size_sentence(sizes: Sequence[tuple[int, int]], rows: Sequence[AnyState]) -
 
 
 def _table(rows: Sequence[AnyState]) -> pd.DataFrame:
-    columns = ["state", "runtime", "file", "zipped", "base (ms)", "now (ms)", "noise floor", "difference"]
+    columns = ["state", "runtime", "file", "zipped", "base (ms)", "now (ms)", "takes", "95 % interval", "noise floor"]
+    columns.append("difference")
     return pd.DataFrame([_cells(row) for row in rows], columns=columns)
 
 
 def _cells(row: AnyState) -> tuple[str, ...]:
     if isinstance(row, NoState):
-        return (row.name, row.runtime, *[""] * 5, row.reason)
+        return (row.name, row.runtime, *[""] * 7, row.reason)
     speed = row.speed
     times = f"{speed.base.median_ms:.3g}", f"{speed.now.median_ms:.3g}"
     files = bytes_text(row.n_bytes), bytes_text(row.compressed_bytes)
-    return (row.name, row.runtime, *files, *times, percent_text(speed.noise_floor), speed.verdict)
+    low, high = (percent_text(end, 0) for end in (speed.ratio_low, speed.ratio_high))
+    ratio = percent_text(speed.ratio, 0), f"{low} to {high}"
+    return (row.name, row.runtime, *files, *times, *ratio, percent_text(speed.noise_floor), speed.verdict)

@@ -109,6 +109,7 @@ class FourStates(Panel):
     def unlock(self) -> None:
         """Give the controls free: there is no prediction to make, or it was made or skipped."""
         self.desk.lock(False)
+        self.stage.pause("Evaluating the network ...")
         self.refresh()
 
     def project(self, is_on: bool) -> None:
@@ -128,8 +129,8 @@ class FourStates(Panel):
 
     def _follow(self, settings: Settings, recipe: Recipe, stale: Stale) -> Turns:
         states = self._measured.get(_key(settings), ())
+        self._take(settings, states, "to be measured once the hand is still")  # first, for old numbers must go
         self._draw(settings, recipe, LIVE_SECONDS)
-        self._take(settings, states, "to be measured once the hand is still")
         yield STILL_SECONDS
         self._draw(settings, recipe)
         if len(states) < len(ROWS):

@@ -9,7 +9,7 @@ from html import escape
 import ipywidgets
 from torch import nn
 
-from efflab.figures.states import AnyState, state_sizes, state_speeds
+from efflab.figures.states import AnyState, base_bytes, state_sizes, state_speeds
 from efflab.knobs import Setting
 from efflab.lab import Lab, Preview
 from efflab.lab.states import ROWS, NoState, State
@@ -21,7 +21,10 @@ from efflab.widgets.tiles import badge, score_tile, tile
 from efflab.widgets.view import PictureView
 
 MACS = "one for each weight and each place where it is used; each comes with an addition"
-MEASURED = "files that were really written, and times in turns with the base; grey is the noise floor"
+MEASURED = (
+    "Files that were really written, and times in turns with the base. A factor is the median of the ratios of "
+    "neighbouring runs; only an interval wholly outside the grey band, the noise floor, counts as a difference."
+)
 
 BUSY = "Other programs were running: these times are rough"
 
@@ -31,8 +34,9 @@ class StatesStage(ipywidgets.VBox):
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._base: tuple[int, int] | None = None
         self.tiles, self.note, self.code = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self.speeds, self.sizes = PictureView(height=360), PictureView(height=340)
+        self.speeds, self.sizes = PictureView(height=380), PictureView(height=280)
         super().__init__([self.tiles, self.note, self.speeds, self.sizes, self.code])
         self.add_class("efflab-main")
 
@@ -48,13 +52,14 @@ class StatesStage(ipywidgets.VBox):
 
     def draw_states(self, states: Sequence[AnyState], doing: str) -> None:
         """Show the states so far. doing: what happens now, while some are missing."""
+        self._base = base_bytes(states) or self._base
         self.speeds.show_picture(state_speeds(states))
-        self.sizes.show_picture(state_sizes(states))
-        self.tell(doing if len(states) < len(ROWS) else _about(states))
+        self.sizes.show_picture(state_sizes(states, self._base))
+        self.tell(doing if len(states) < len(ROWS) else _about(states), badge("measured", MEASURED) if states else "")
 
-    def tell(self, text: str) -> None:
-        """Say what happens, or on which machine it happened."""
-        self.note.value = f"<div class='efflab-line'>{escape(text)} {badge('measured', MEASURED)}</div>"
+    def tell(self, text: str, label: str = "") -> None:
+        """Say what happens, or on which machine it happened. label: a badge, as HTML."""
+        self.note.value = f"<div class='efflab-line'>{escape(text)} {label}</div>"
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines, or back."""
@@ -64,9 +69,17 @@ class StatesStage(ipywidgets.VBox):
 
 def script(one: Step, batch: str) -> str:
     """The states of this step as a loop in Python."""
+    technique = one.technique
+    module = technique.function.__module__
+    imports = ["from efflab import step", *([f"from {module} import {technique.name}"] if module != "__main__" else [])]
     settings = ", ".join(f"{name}={value!r}" for name, value in one.values.items())
-    call = f"lab.states((step({one.technique.name}, {settings}),), batch={batch})"
-    return f"for state in {call}:\n    print(state.name, state.runtime, state.n_bytes, state.speed.verdict)"
+    lines = [
+        *imports,
+        f"recipe = (step({technique.name}, {settings}),)",
+        f"for state in lab.states(recipe, batch={batch}):",
+        "    print(state.name, state.runtime, state.n_bytes, state.speed.verdict)",
+    ]
+    return "\n".join(lines)
 
 
 def sentence(settings: Mapping[str, Setting], states: Sequence[AnyState]) -> str:

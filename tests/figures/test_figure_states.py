@@ -38,7 +38,22 @@ def test_the_noise_floor_is_a_band_behind_each_row_that_was_measured():
 def test_within_the_noise_it_says_that_nothing_was_measured_to_differ():
     words = state_speeds(support.four_states(removed=0.5)).figure.data[-1].text
     assert words[1] == " no measurable<br> difference"
-    assert words[3] == " 2.0x faster<br> 0.500 ms"
+    assert words[3] == " 2.0x faster<br> 1 → 0.5 ms"
+
+
+def test_rows_of_onnx_runtime_are_told_from_those_of_torch_by_name():
+    labels = state_speeds(support.four_states()).figure.layout.yaxis.ticktext
+    assert list(labels) == ["masked", "zeroed", "encoded", "removed", "zeroed<br>(ONNX)", "removed<br>(ONNX)"]
+
+
+def test_the_table_has_the_ratio_and_its_interval():
+    row = state_speeds(support.four_states(masked=3.0)).table.iloc[0]
+    assert (row["base (ms)"], row["now (ms)"], row["takes"], row["95 % interval"]) == (
+        "1",
+        "3",
+        "300 %",
+        "300 % to 300 %",
+    )
 
 
 @pytest.mark.parametrize("draw", [state_speeds, state_sizes])

@@ -1,5 +1,7 @@
 """The four states without a browser: what a move shows and measures, and what goes wrong."""
 
+import html
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -121,6 +123,17 @@ def test_numbers_of_an_earlier_setting_are_gone_as_soon_as_the_hand_moves(panel,
     assert shown[1].count("not measured yet") == len(ROWS) - 1
 
 
+def test_while_it_measures_the_base_keeps_its_bytes_and_nothing_is_called_measured(panel, lab):
+    seen = []
+    lab.before = lambda number: seen.append((panel.stage.sizes.shown.sentence, panel.stage.note.value))
+    panel.set(ratio=0.2)
+    worker().wait(SECONDS)
+    sizes, note = seen[0]
+    assert "base 1.00 MB, zipped 100 kB; masked not measured yet" in sizes
+    assert "badge" not in note
+    assert "badge" in seen[1][1]
+
+
 def test_a_newer_setting_ends_the_measurement_of_an_older_one(panel, lab):
     lab.before = lambda number: panel.set(ratio=0.3) if lab.asked[-1][0] == 0.2 and number == 2 else None
     panel.set(ratio=0.2)
@@ -154,10 +167,14 @@ def test_why_a_state_is_missing_stands_beside_the_machine(panel, lab):
     assert "a machine. removed in ONNX Runtime: no chain." in panel.stage.note.value
 
 
-def test_the_code_is_the_call_that_was_made(panel, lab):
+def test_running_the_code_that_is_shown_makes_the_same_call(panel, lab, capsys):
     panel.set(ratio=0.25, batch="8")
     worker().wait(SECONDS)
-    assert "lab.states((step(zero_neurons, ratio=0.25),), batch=8)" in panel.stage.code.value
+    shown = html.unescape(re.search("<pre>(.*)</pre>", panel.stage.code.value, re.DOTALL).group(1))
+    lab.asked.clear()
+    exec(shown, {"lab": lab})
+    assert lab.asked == [(0.25, 8)]
+    assert capsys.readouterr().out.startswith("masked torch 400000 no measurable difference")
 
 
 def test_controls_wait_for_the_prediction_and_the_answer_comes_where_it_was_asked(lab, gate):
