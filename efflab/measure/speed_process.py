@@ -110,6 +110,7 @@ class Process:
         reader = threading.Thread(target=_read, args=(popen.stdout, lines), name="stopwatch", daemon=True)
         reader.start()
         self.machine = ""
+        self._is_given_up = False
         self._errors, self._popen, self._lines = errors, popen, lines
         self._number = 0
         self.end = weakref.finalize(self, _end, popen, reader, errors)
@@ -122,7 +123,7 @@ class Process:
     @property
     def is_alive(self) -> bool:
         """Whether it can still be asked."""
-        return self.end.alive and self._popen.poll() is None
+        return self.end.alive and not self._is_given_up and self._popen.poll() is None
 
     def ask(self, request: Message, patience_s: float, is_stale: Callable[[], bool]) -> Message | None:
         """The answer to `request`, or None if it is not wanted any more or `end` was called.
@@ -178,7 +179,9 @@ class Process:
         try:
             self._receive(STOP_S, is_stale=lambda: False)
         except SpeedError:
-            self.end()
+            self._is_given_up = True
+            self._popen.kill()
+            threading.Thread(target=self.end, name="stopwatch's end").start()  # a busy system buries it slowly
 
     def _epitaph(self) -> str:
         self._errors.seek(0)
