@@ -50,18 +50,53 @@ def test_a_limit_that_is_no_fraction_is_refused(bad):
 @pytest.mark.parametrize(
     ("model", "bits", "context", "why"),
     [
-        ("Llama-2-7B", 4, 8192, "6.74 billion parameters (at least 7)"),
-        ("Llama-2-13B", 4, 8192, "the model was trained for 4,096 tokens"),
-        ("Mistral-7B-v0.3", 4, 4096, "4,096 tokens of context (at least 8,192)"),
-        ("Mistral-7B-v0.3", 3, 8192, "3 bits a weight"),
-        ("Mistral-7B-v0.3", 16, 8192, "15.6 GB are 97 % of the memory of MacBook Air M2 (at most 90 %)"),
-        ("Mistral-7B-v0.3", 8, 8192, "12 tokens a second at most (at least 15)"),
+        ("Llama-2-7B", 4, 8192, "6.74 billion weights, needed at least 7"),
+        ("Llama-2-13B", 4, 8192, "Llama-2-13B was trained for 4,096 tokens, the context is 8,192"),
+        ("Mistral-7B-v0.3", 4, 4096, "context 4,096 tokens, needed at least 8,192"),
+        ("Mistral-7B-v0.3", 3, 8192, "bits 3 and kv_bits 16, needed at least 4 each"),
+        ("Mistral-7B-v0.3", 16, 8192, "memory 15.6 GB, 97.3 % of the MacBook Air M2, allowed at most 90 %"),
+        ("Mistral-7B-v0.3", 8, 8192, "at most 12 tokens a second, needed at least 15"),
     ],
 )
 def test_each_part_of_the_laptops_budget_refuses_its_naive_choice(model, bits, context, why):
     verdict = LAPTOP.judge(Serving(model, bits, context))
     assert not verdict.passed
-    assert f"Not met: {why}" in verdict.message
+    assert f"Not met: {why}." in verdict.message.splitlines()
+
+
+PHONE = ServingBudget("Galaxy S24 Ultra", billion_parameters=7, context=32768, tokens_per_second=14)
+"""The budget of chapter 01."""
+
+
+@pytest.mark.parametrize(
+    ("model", "bits", "refused"),
+    [
+        ("Llama-3-8B", 4, ["was trained for 8,192 tokens", "tokens a second"]),
+        ("Mistral-7B-v0.3", 8, ["memory 11.5 GB", "tokens a second"]),
+        ("Qwen2.5-7B", 16, ["memory 17.1 GB", "tokens a second"]),
+        ("Qwen2.5-7B", 4, ["tokens a second"]),
+    ],
+)
+def test_memory_bandwidth_and_trained_context_all_bind_on_the_phone(model, bits, refused):
+    lines = PHONE.judge(Serving(model, bits, 32768)).message.splitlines()
+    missed = [line for line in lines if line.startswith("Not met")]
+    assert len(missed) == len(refused)
+    assert all(why in line for line, why in zip(missed, refused, strict=True))
+
+
+def test_the_phone_passes_with_fewer_bits_in_the_cache_and_only_so():
+    choices = [
+        Serving(model.name, bits, 32768, kv_bits=kv_bits)
+        for model in presets().models
+        for bits in range(1, 17)
+        for kv_bits in (4, 6, 8, 16)
+    ]
+    passed = {(one.model, one.bits, one.kv_bits) for one in choices if PHONE.judge(one).passed}
+    assert passed == {
+        *(("Qwen2.5-7B", 4, kv_bits) for kv_bits in (4, 6, 8)),
+        *(("Qwen2.5-7B", 5, kv_bits) for kv_bits in (4, 6)),
+        *(("Mistral-7B-v0.3", 4, kv_bits) for kv_bits in (4, 6)),
+    }
 
 
 def test_many_but_not_all_choices_meet_the_laptops_budget():

@@ -5,6 +5,7 @@ import math
 import re
 import sys
 import types
+from statistics import median
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from efflab import shipped
 from efflab.prune.masks import keep_largest
 from efflab.prune.schedules import cubic_sparsity
 from efflab.questions import QuestionsError, load
-from efflab.questions.values import shown
+from efflab.questions.values import shown, shown_apart
 
 GOOD = """\
 chapter: "03"
@@ -396,6 +397,50 @@ def test_a_long_value_is_shown_in_one_short_line():
     assert len(text) == 90
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2147483648.0, "2,147,483,648.0"),
+        (32768, "32,768"),
+        (1e22, "1e+22"),
+        (1 / 3, "0.333333333333333"),
+        (torch.tensor([0.1, 2147483648.0]), "[0.1, 2147483648.0]"),
+        (True, "True"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_a_number_is_shown_in_full_with_its_thousands_apart(value, text):
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (2147483648.0, 2147000000.0),
+        (0.3, 0.1 + 0.2),
+        (torch.tensor(0.1), torch.nextafter(torch.tensor(0.1), torch.tensor(1.0))),
+        (torch.arange(100.0), torch.cat([torch.arange(99.0), torch.tensor([7.0])])),
+    ],
+)
+def test_two_different_values_are_never_shown_alike(a, b):
+    texts = shown_apart(a, b)
+    assert texts[0] != texts[1]
+    assert max(map(len, texts)) <= 90
+    assert shown_apart(a, a) == (shown(a), shown(a))
+
+
+@pytest.mark.parametrize(
+    ("id", "wrong", "said"),
+    [
+        ("kv_cache_bytes", lambda n, h, d, c, b, bits: 2147000000.0, "2,147,483,648.0, received 2,147,000,000.0"),
+        ("kv_cache_bytes", lambda n, h, d, c, b, bits: 2 * n * h * d * c * b * bits / 8 / 2**20, "2 ** 20"),
+        ("tokens_per_second", lambda w, kv, batch, rate: batch * rate * 1e9 / w + kv, "Brackets"),
+    ],
+)
+def test_the_mistakes_of_chapter_01_are_told_in_their_own_words_and_with_exact_numbers(id, wrong, said):
+    assert said in load("01").check(id, wrong).message
+
+
 # What is shipped
 
 
@@ -512,3 +557,14 @@ def test_the_package_itself_passes_its_exercises():
     mask = questions.check("magnitude_mask", lambda w, s: keep_largest(w.abs(), round(s * w.numel())))
     assert (mask.passed, mask.message) == (True, "magnitude_mask passes all 7 cases.")
     assert questions.check("cubic_sparsity", cubic_sparsity).passed
+
+
+def test_none_where_a_number_is_expected_may_be_a_known_mistake_and_not_a_forgotten_return():
+    def only_faster(base, again, now):
+        speedup = median(base) / median(now)
+        floor = max(0.02, abs(median(again) / median(base) - 1))
+        return speedup if speedup - 1 > floor else None
+
+    message = load("02").check("fair_speedup", only_faster).message
+    assert message.startswith("Here the new network takes twice the time, and that can be measured")
+    assert "returned nothing" in load("02").check("fair_speedup", lambda base, again, now: None).message

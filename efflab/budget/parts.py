@@ -7,10 +7,10 @@ from efflab.questions import Verdict
 
 
 def verdict(results: Mapping[str, bool]) -> Verdict:
-    """Passed if every part is met; the message says of each whether it is."""
+    """Passed if every part is met; the message says of each, in a line of its own, whether it is."""
     n_passed = sum(results.values())
     parts = [f"{'Met' if is_met else 'Not met'}: {text}." for text, is_met in results.items()]
-    return Verdict(n_passed == len(results), " ".join(parts), n_passed, len(results))
+    return Verdict(n_passed == len(results), "\n".join(parts), n_passed, len(results))
 
 
 def is_lost_at_most(limit: float, preview: Preview) -> dict[str, bool]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from efflab.budget.parts import verdict
 from efflab.costs import decoding_speed, does_it_fit, llm_memory, presets
-from efflab.costs.texts import gb, three
+from efflab.costs.texts import size, three
 from efflab.questions import Verdict
 
 
@@ -41,25 +41,28 @@ class ServingBudget:
         settings = {"bits": serving.bits, "context": serving.context, "kv_bits": serving.kv_bits}
         memory = llm_memory(**model.shape, **settings)  # type: ignore[arg-type]  # the knobs of the call check them
         (fit,) = does_it_fit(memory, [device])
+        share = 100 * fit.share
         bandwidth = device.bandwidth_gb_per_s
         speed = decoding_speed(**model.shape, **settings, bandwidth_gb_per_s=bandwidth)  # type: ignore[arg-type]
         rate, fewest = speed.tokens_per_second, min(serving.bits, serving.kv_bits)
         return verdict(
             {
-                f"{model.n_parameters / 1e9:.3g} billion parameters (at least {three(self.billion_parameters)})": (
+                f"{model.n_parameters / 1e9:.4g} billion weights, needed at least {three(self.billion_parameters)}": (
                     model.n_parameters >= self.billion_parameters * 1e9
                 ),
-                f"{serving.context:,} tokens of context (at least {self.context:,})": serving.context >= self.context,
-                f"the model was trained for {model.context:,} tokens (at least those of the context)": (
+                f"context {serving.context:,} tokens, needed at least {self.context:,}": (
+                    serving.context >= self.context
+                ),
+                f"{model.name} was trained for {model.context:,} tokens, the context is {serving.context:,}": (
                     model.context >= serving.context
                 ),
-                f"{serving.bits} bits a weight, {serving.kv_bits} in the KV cache (at least {self.min_bits})": (
+                f"bits {serving.bits} and kv_bits {serving.kv_bits}, needed at least {self.min_bits} each": (
                     fewest >= self.min_bits
                 ),
-                f"{gb(memory.total_bytes)} are {fit.share * 100:.0f} % of the memory of {device.name} (at most 90 %)": (
+                f"memory {size(memory.total_bytes)}, {share:.1f} % of the {device.name}, allowed at most 90 %": (
                     fit.verdict == "fits"
                 ),
-                f"{three(rate)} tokens a second at most (at least {three(self.tokens_per_second)})": (
+                f"at most {three(rate)} tokens a second, needed at least {three(self.tokens_per_second)}": (
                     rate >= self.tokens_per_second
                 ),
             }

@@ -3,7 +3,7 @@
 from efflab.costs.decoding import DecodingSpeed, decoding_speed
 from efflab.costs.memory import Fit, Memory, does_it_fit, kv_cache_bytes, llm_memory, weight_bytes
 from efflab.costs.presets import Device, LanguageModel, Presets, TrainingRun, presets
-from efflab.costs.published import published_trainings
+from efflab.costs.published import estimated_cost, published_trainings
 from efflab.costs.serving import ServingCost, serving_cost
 from efflab.costs.training import TrainingCost, training_cost, training_flops
 
@@ -19,6 +19,7 @@ __all__ = [
     "TrainingRun",
     "decoding_speed",
     "does_it_fit",
+    "estimated_cost",
     "kv_cache_bytes",
     "llm_memory",
     "presets",

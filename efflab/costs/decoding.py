@@ -27,7 +27,7 @@ from efflab.costs.quantities import (
     KvHeads,
     Layers,
 )
-from efflab.costs.texts import gb, three
+from efflab.costs.texts import significant, size, three
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def decoding_speed(
     r"""The most tokens a second; the defaults are Llama 2 7B on a laptop.
 
     >>> print(*decoding_speed(bits=4).working, sep="\n")
-    read for each token = (weights 3.37 GB + KV cache 2.15 GB) / 1 = 5.52 GB
-    tokens per second <= 100 GB/s / 5.52 GB = 18.1
+    read for each token = (weights 3.37 GB + KV cache 2.147 GB) / 1 = 5.517 GB
+    tokens per second <= 100 GB/s / 5.517 GB = 18.1
     """
     memory = llm_memory(
         billion_parameters=billion_parameters,
@@ -89,8 +89,9 @@ def decoding_speed(
     sizes = (memory.weight_bytes, memory.kv_cache_bytes)
     per_token = memory.total_bytes / batch
     working = (
-        f"read for each token = (weights {gb(sizes[0])} + KV cache {gb(sizes[1])}) / {batch:,} = {gb(per_token)}",
-        f"tokens per second <= {three(bandwidth_gb_per_s)} GB/s / {gb(per_token)} = "
+        f"read for each token = (weights {size(sizes[0], 4)} + KV cache {size(sizes[1], 4)}) / {batch:,} = "
+        f"{size(per_token, 4)}",
+        f"tokens per second <= {significant(bandwidth_gb_per_s, 4)} GB/s / {size(per_token, 4)} = "
         f"{three(bandwidth_gb_per_s * 1e9 / per_token)}",
     )
     return DecodingSpeed(*sizes, bits, batch, bandwidth_gb_per_s, working)

@@ -18,10 +18,12 @@ from efflab.costs.defaults import BILLION_PARAMETERS, CONTEXT, HEAD_DIM, KV_HEAD
 from efflab.costs.formula import formula
 from efflab.costs.presets import Device
 from efflab.costs.quantities import Batch, BillionParameters, Bits, Context, HeadDim, KvBits, KvHeads, Layers
-from efflab.costs.texts import gb
+from efflab.costs.texts import plural, size
 
 TIGHT = 0.9
 """Above this fraction of a device's memory it is tight: the system and the program need some of it, too."""
+WORTH_A_WORD = 0.001
+"""Below this fraction of the total a screen leaves the KV cache out."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Memory:
     def total_bytes(self) -> float:
         """Weights and KV cache."""
         return self.weight_bytes + self.kv_cache_bytes
+
+    @property
+    def is_mostly_weights(self) -> bool:
+        """Whether the cache is too small beside the weights to be seen, as that of a single token is."""
+        return self.kv_cache_bytes < WORTH_A_WORD * self.total_bytes
 
 
 @dataclass(frozen=True)
@@ -102,18 +109,17 @@ def llm_memory(
     >>> print(*llm_memory(bits=4).working, sep="\n")
     weights = 6.74 x 10^9 parameters x 4 bits / 8 = 3.37 GB
     KV cache = 2 x 32 layers x 32 kv_heads x 128 head_dim x 4,096 tokens x 1 request x 16 bits / 8 = 2.15 GB
-    total = 3.37 GB + 2.15 GB = 5.52 GB
+    total = 3.37 GB + 2.147 GB = 5.517 GB
     """
     weights = weight_bytes(billion_parameters=billion_parameters, bits=bits)
     cache = kv_cache_bytes(
         layers=layers, kv_heads=kv_heads, head_dim=head_dim, context=context, batch=batch, kv_bits=kv_bits
     )
-    requests = f"{batch:,} request{'s' if batch > 1 else ''}"
     working = (
-        f"weights = {billion_parameters:.4g} x 10^9 parameters x {bits} bits / 8 = {gb(weights)}",
-        f"KV cache = 2 x {layers} layers x {kv_heads} kv_heads x {head_dim} head_dim x {context:,} tokens x "
-        f"{requests} x {kv_bits} bits / 8 = {gb(cache)}",
-        f"total = {gb(weights)} + {gb(cache)} = {gb(weights + cache)}",
+        f"weights = {billion_parameters:.4g} x 10^9 parameters x {plural(bits, 'bit')} / 8 = {size(weights)}",
+        f"KV cache = 2 x {layers} layers x {kv_heads} kv_heads x {head_dim} head_dim x "
+        f"{plural(context, 'token')} x {plural(batch, 'request')} x {plural(kv_bits, 'bit')} / 8 = {size(cache)}",
+        f"total = {size(weights, 4)} + {size(cache, 4)} = {size(weights + cache, 4)}",
     )
     return Memory(weights, cache, bits, working)
 

@@ -22,9 +22,10 @@ def published_trainings(
 ) -> "pd.DataFrame":
     """A row for each published training: cited hours and CO2 beside those estimated with your assumptions.
 
-    Columns: `training`, `operations` (computed, 6ND), `hours_cited`, `hours_estimated`, `utilisation` (computed, of the
-    cited hours, a fraction), `mwh` (as published, or cited hours x cited watts), `tonnes_cited`, `tonnes_estimated`,
-    `grams_per_kwh` (computed, of the cited tonnes), `source`. A number that cannot be known is NaN.
+    Columns: `training`, `gpu` (cited; the estimates take its peak and its watts), `operations` (computed, 6ND),
+    `hours_cited`, `hours_estimated`, `utilisation` (computed, of the cited hours, a fraction), `mwh` (as published, or
+    cited hours x cited watts), `tonnes_cited`, `tonnes_estimated`, `grams_per_kwh` (computed, of the cited tonnes),
+    `source`. A number that cannot be known is NaN.
 
     Raises:
         ValueError, TypeError: an assumption is out of its range.
@@ -33,16 +34,18 @@ def published_trainings(
 
     rows = [_row(run, utilisation, pue, grams_per_kwh) for run in presets().runs]
     table = pd.DataFrame(rows)
-    numbers = table.columns.difference(["training", "source"])
+    numbers = table.columns.difference(["training", "gpu", "source"])
     return table.astype(dict.fromkeys(numbers, float))  # None becomes NaN
 
 
 def _row(run: TrainingRun, utilisation: float, pue: float, grams_per_kwh: float) -> dict[str, str | float | None]:
     flops = training_flops(billion_parameters=run.n_parameters / 1e9, billion_tokens=run.n_tokens / 1e9)
     cost = _cost(run, utilisation, pue, grams_per_kwh)
+    known = estimated_cost(run, utilisation=utilisation, pue=pue, grams_per_kwh=grams_per_kwh)
     energy_kwh = run.energy_kwh
     return {
         "training": run.model,
+        "gpu": run.gpu,
         "operations": flops,
         "hours_cited": run.gpu_hours,
         "hours_estimated": cost.device_hours if cost else None,
@@ -51,10 +54,17 @@ def _row(run: TrainingRun, utilisation: float, pue: float, grams_per_kwh: float)
         else None,
         "mwh": energy_kwh / 1000 if energy_kwh else None,
         "tonnes_cited": run.co2_kg / 1000 if run.co2_kg else None,
-        "tonnes_estimated": cost.co2_kg / 1000 if cost and run.watts else None,
+        "tonnes_estimated": known.co2_kg / 1000 if known else None,
         "grams_per_kwh": 1000 * run.co2_kg / energy_kwh if run.co2_kg and energy_kwh else None,
         "source": run.source,
     }
+
+
+def estimated_cost(
+    run: TrainingRun, *, utilisation: Utilisation, pue: Pue, grams_per_kwh: GramsPerKwh
+) -> TrainingCost | None:
+    """What the formulas say of a published training with its own GPU; None where its peak or watts are not cited."""
+    return _cost(run, utilisation, pue, grams_per_kwh) if run.watts else None
 
 
 def _cost(run: TrainingRun, utilisation: float, pue: float, grams_per_kwh: float) -> TrainingCost | None:

@@ -12,8 +12,8 @@ Bits = Annotated[int, Range(1, 32, 1, "for each weight")]
 Layers = Annotated[int, Range(1, 160, 1, "each keeps its own keys and values")]
 KvHeads = Annotated[int, Range(1, 160, 1, "heads with keys and values of their own, in each layer")]
 HeadDim = Annotated[int, Range(16, 512, 8, "numbers in a key, and in a value")]
-Context = Annotated[int, Range(1, 1048576, 2, "tokens that the model looks back on", is_logarithmic=True)]
-Batch = Annotated[int, Range(1, 1024, 2, "requests at the same time", is_logarithmic=True)]
+Context = Annotated[int, Range(1, 131072, 2, "tokens that the model looks back on", is_logarithmic=True)]
+Batch = Annotated[int, Range(1, 64, 1, "requests at the same time")]
 KvBits = Annotated[int, Range(1, 32, 1, "for each number in the KV cache")]
 BandwidthGbPerS = Annotated[
     float, Range(1.0, 10000.0, TENTH, "gigabytes read from memory each second", is_logarithmic=True)

@@ -1,9 +1,17 @@
 """How the workings of a formula write their numbers: three digits, decimal units."""
 
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
-def gb(n_bytes: float) -> str:
-    """Bytes in GB or, below a tenth of it, in MB: 13480000000 -> "13.5 GB"."""
-    return f"{three(n_bytes / 1e9)} GB" if n_bytes >= 1e8 else f"{three(n_bytes / 1e6)} MB"
+
+def size(n_bytes: float, n_digits: int = 3) -> str:
+    """Bytes in the unit that suits them, as tiles write them: 13480000000 -> "13.5 GB", 524288 -> "524 kB"."""
+    factor, unit = next((one for one in UNITS if n_bytes >= 0.9995 * one[0]), (1.0, "B"))
+    return f"{significant(n_bytes / factor, n_digits)} {unit}"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count and what is counted: 1 -> "1 token", 4096 -> "4,096 tokens"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def electricity(kwh: float) -> str:
@@ -15,10 +23,15 @@ def electricity(kwh: float) -> str:
 
 def three(value: float) -> str:
     """Three significant digits without an exponent, up to 10^15: 0.01234 -> "0.0123", 184320 -> "184,000"."""
-    rounded = float(f"{value:.3g}")
+    return significant(value, 3)
+
+
+def significant(value: float, n_digits: int) -> str:
+    """As many significant digits as asked for, without an exponent, up to 10^15: 26.04, 4 -> "26.04"."""
+    rounded = float(f"{value:.{n_digits}g}")
     if abs(rounded) >= 1e15:
         return power(value)
-    if rounded == 0 or abs(rounded) >= 100:
+    if rounded == 0 or abs(rounded) >= 10 ** (n_digits - 1):
         return f"{rounded:,.0f}"
     return f"{rounded:,.12f}".rstrip("0").rstrip(".")
 

@@ -33,7 +33,7 @@ from efflab.costs.quantities import (
     Utilisation,
     Watts,
 )
-from efflab.costs.texts import power, three
+from efflab.costs.texts import plural, power, three
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class TrainingCost:
     days: float
     energy_kwh: float
     co2_kg: float
+    devices: int
     working: tuple[str, ...]
 
 
@@ -92,8 +93,8 @@ def training_cost(
         f"{power(flops)}",
         f"device hours = {power(flops)} / ({three(peak_tflops)} x 10^12 a second x {100 * utilisation:.0f} %) / 3,600 "
         f"= {three(hours)}",
-        f"days = {three(hours)} / {devices:,} device{'s' if devices > 1 else ''} / 24 = {three(days)}",
+        f"days = {three(hours)} / {plural(devices, 'device')} / 24 = {three(days)}",
         f"electricity = {three(hours)} hours x {three(watts)} W x PUE {pue:.3g} / 1,000 = {three(kwh)} kWh",
         f"carbon = {three(kwh)} kWh x {three(grams_per_kwh)} g / 1,000 = {three(kg)} kg of CO2",
     )
-    return TrainingCost(flops, hours, days, kwh, kg, working)
+    return TrainingCost(flops, hours, days, kwh, kg, devices, working)

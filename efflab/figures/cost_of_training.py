@@ -12,24 +12,31 @@ from efflab.figures.picture import Picture, draw
 from efflab.figures.text import ms_text
 from efflab.figures.theme import BASE, NOW, Json
 
-YOURS = "<b>your training</b>"
+YOURS = "<b>your setting</b>"
 
 
-def training_beside_runs(now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost]) -> Picture:
-    """Tonnes of CO2 of a training, and below it of published ones: as published, and as the formula has them.
+def training_beside_runs(
+    now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost | None]
+) -> Picture:
+    """Tonnes of CO2 of a training, and below it of published ones: as cited, and as the formula estimates them.
 
-    estimates: the cost of each run, with its own parameters, tokens and, where cited, GPU; the rest as in `now`.
+    estimates: the cost of each run on its own GPU, None where that is not cited; the rest as in `now`. A run of which
+    neither is known is in the table only.
     """
-    published = [run.co2_kg for run in runs]
-    computed = [estimate.co2_kg for estimate in estimates]
-    names = [YOURS, *(run.model for run in runs)]
-    cited = [(row, kg) for row, kg in enumerate(published, start=1) if kg is not None]
-    traces = [
-        _points("formula, your assumptions", computed, list(range(1, len(names))), NOW, "diamond"),
-        _points("published", [kg for _, kg in cited], [row for row, _ in cited], BASE, "circle"),
-        _points("your training", [now.co2_kg], [0], NOW, "star"),
+    known = [
+        (run.model, run.co2_kg, cost.co2_kg if cost else None)
+        for run, cost in zip(runs, estimates, strict=True)
+        if run.co2_kg is not None or cost is not None
     ]
-    values = [now.co2_kg / 1000, *(kg / 1000 for kg in computed), *(kg / 1000 for _, kg in cited)]
+    cited = [(row, kg) for row, (_, kg, _) in enumerate(known, start=1) if kg is not None]
+    estimated = [(row, kg) for row, (_, _, kg) in enumerate(known, start=1) if kg is not None]
+    names = [YOURS, *(model for model, _, _ in known)]
+    traces = [
+        _points("estimated, your assumptions", estimated, NOW, "diamond"),
+        _points("cited", cited, BASE, "circle"),
+        _points("your setting", [(0, now.co2_kg)], NOW, "star"),
+    ]
+    values = [kg / 1000 for _, kg in (*estimated, *cited, (0, now.co2_kg))]
     layout = {
         "xaxis": _tonnes(values),
         "yaxis": {
@@ -45,16 +52,17 @@ def training_beside_runs(now: TrainingCost, runs: Sequence[TrainingRun], estimat
 
 def _tonnes(values: Sequence[float]) -> Json:
     """The axis; electricity without any carbon has no place on a logarithmic one."""
-    return decade_axis("CO2 (tonnes)", [value for value in values if value > 0] or [1.0])
+    return decade_axis("CO2 (tonnes, log)", [value for value in values if value > 0] or [1.0])
 
 
-def _points(name: str, kg: Sequence[float], rows: Sequence[int], colour: str, symbol: str) -> Json:
+def _points(name: str, points: Sequence[tuple[int, float]], colour: str, symbol: str) -> Json:
+    """Markers at rows and kilograms."""
     return {
         "type": "scatter",
         "mode": "markers",
         "name": name,
-        "x": [value / 1000 for value in kg],
-        "y": list(rows),
+        "x": [kg / 1000 for _, kg in points],
+        "y": [row for row, _ in points],
         "marker": {"color": colour, "symbol": symbol},
         "hovertemplate": f"{name}: %{{x:.3~g}} t<extra></extra>",
     }
@@ -68,15 +76,17 @@ def _training_sentence(now: TrainingCost) -> str:
     )
 
 
-def _training_table(now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost]) -> pd.DataFrame:
-    computed = [now, *estimates]
+def _training_table(
+    now: TrainingCost, runs: Sequence[TrainingRun], estimates: Sequence[TrainingCost | None]
+) -> pd.DataFrame:
+    costs = [now, *estimates]
     return pd.DataFrame(
         {
-            "training": ["yours", *(run.model for run in runs)],
-            "published energy (MWh)": _thousands([None, *(run.energy_kwh for run in runs)]),
-            "computed energy (MWh)": _thousands([cost.energy_kwh for cost in computed]),
-            "published CO2 (t)": _thousands([None, *(run.co2_kg for run in runs)]),
-            "computed CO2 (t)": _thousands([cost.co2_kg for cost in computed]),
+            "training": ["your setting", *(run.model for run in runs)],
+            "energy (MWh), cited, or cited hours x watts": _thousands([None, *(run.energy_kwh for run in runs)]),
+            "energy (MWh), estimated": _thousands([cost.energy_kwh if cost else None for cost in costs]),
+            "CO2 (t), cited": _thousands([None, *(run.co2_kg for run in runs)]),
+            "CO2 (t), estimated": _thousands([cost.co2_kg if cost else None for cost in costs]),
         }
     )
 

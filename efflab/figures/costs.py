@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from efflab.costs import DecodingSpeed, Fit, Memory
-from efflab.costs.texts import three
+from efflab.costs.texts import plural, three
 from efflab.figures.picture import Picture, draw
 from efflab.figures.text import bytes_text, percent_text
 from efflab.figures.theme import BASE, DASHES, NOW, Json, translucent
+
+CACHE = "KV cache (GB)"
 
 
 def memory_use(now: Memory, others: Sequence[Memory], fits: Sequence[Fit]) -> Picture:
@@ -21,12 +23,12 @@ def memory_use(now: Memory, others: Sequence[Memory], fits: Sequence[Fit]) -> Pi
     others: the same model with other bits, `now` not among them; fits: of `now`, one for each device to draw.
     """
     rows = sorted([now, *others], key=lambda memory: -memory.bits)
-    traces = [_weights(rows, now), _cache(rows, now)]
+    traces = [_weights(rows, now)] if now.is_mostly_weights else [_weights(rows, now), _cache(rows, now)]
     end = _axis_end(rows, fits)
-    drawn = [(index, fit) for index, fit in enumerate(fits) if fit.device.memory_bytes < end]
-    traces += [_device_line(index, fit, len(rows)) for index, fit in drawn]
+    traces += [_device_line(index, fit, len(rows)) for index, fit in enumerate(fits)]
     figure = draw(traces, _memory_layout(rows, now, end))
-    return Picture(figure, _memory_sentence(now, fits), _memory_table(rows, fits))
+    table = _memory_table(rows, fits)
+    return Picture(figure, _memory_sentence(now, fits), table.drop(columns=CACHE) if now.is_mostly_weights else table)
 
 
 def _weights(rows: Sequence[Memory], now: Memory) -> Json:
@@ -73,9 +75,10 @@ def _device_line(index: int, fit: Fit, n_rows: int) -> Json:
 
 
 def _axis_end(rows: Sequence[Memory], fits: Sequence[Fit]) -> float:
-    """Bytes: beyond the longest bar and beyond the smallest device that is large enough, if there is one."""
-    enough = [fit.device.memory_bytes for fit in fits if fit.fits]
-    return 1.1 * max(max(row.total_bytes for row in rows), min(enough, default=0.0))
+    """Bytes: beyond the largest device, and doubled until the longest bar is in; so bars shrink and no scale moves."""
+    end = 1.1 * max(fit.device.memory_bytes for fit in fits)
+    longest = max(row.total_bytes for row in rows)
+    return end if longest <= end else end * 2 ** math.ceil(math.log2(longest / end))
 
 
 def _memory_layout(rows: Sequence[Memory], now: Memory, end: float) -> Json:
@@ -95,15 +98,16 @@ def _memory_layout(rows: Sequence[Memory], now: Memory, end: float) -> Json:
 
 def _row_name(row: Memory, now: Memory) -> str:
     """The bits and the bytes; what is set now in bold."""
-    text = f"{row.bits} bits: {bytes_text(row.total_bytes)}"
+    text = f"{plural(row.bits, 'bit')}: {bytes_text(row.total_bytes)}"
     return f"<b>{text}</b>" if row is now else text
 
 
 def _memory_sentence(now: Memory, fits: Sequence[Fit]) -> str:
-    verdicts = ", ".join(f"{fit.device.name} {fit.verdict} ({percent_text(fit.share, 0)})" for fit in fits)
+    verdicts = ", ".join(f"{fit.device.name} {fit.verdict} ({percent_text(fit.share)})" for fit in fits)
+    weights, cache = bytes_text(now.weight_bytes), bytes_text(now.kv_cache_bytes)
+    parts = "" if now.is_mostly_weights else f": {weights} of weights and {cache} of KV cache"
     return (
-        f"With {now.bits} bits for each weight the model takes {bytes_text(now.total_bytes)}: "
-        f"{bytes_text(now.weight_bytes)} of weights and {bytes_text(now.kv_cache_bytes)} of KV cache. "
+        f"With {plural(now.bits, 'bit')} for each weight the model takes {bytes_text(now.total_bytes)}{parts}. "
         f"Of each device's memory: {verdicts}."
     )
 
@@ -111,7 +115,7 @@ def _memory_sentence(now: Memory, fits: Sequence[Fit]) -> str:
 def _memory_table(rows: Sequence[Memory], fits: Sequence[Fit]) -> pd.DataFrame:
     frame = pd.DataFrame({"bits": [row.bits for row in rows]})
     frame["weights (GB)"] = [round(row.weight_bytes / 1e9, 3) for row in rows]
-    frame["KV cache (GB)"] = [round(row.kv_cache_bytes / 1e9, 3) for row in rows]
+    frame[CACHE] = [round(row.kv_cache_bytes / 1e9, 3) for row in rows]
     frame["total (GB)"] = [round(row.total_bytes / 1e9, 3) for row in rows]
     for fit in fits:
         memory = fit.device.memory_bytes
@@ -119,15 +123,23 @@ def _memory_table(rows: Sequence[Memory], fits: Sequence[Fit]) -> pd.DataFrame:
     return frame
 
 
-def decoding_bound(now: DecodingSpeed, curve: Sequence[DecodingSpeed], base: Sequence[DecodingSpeed]) -> Picture:
-    """The most tokens a second of all requests together, over the batch.
+def decoding_bound(
+    now: DecodingSpeed,
+    curve: Sequence[DecodingSpeed],
+    base: Sequence[DecodingSpeed],
+    memory_bytes: float = math.inf,
+) -> Picture:
+    """The most tokens a second, over the batch: of all requests together, and of each.
 
-    An upper bound, from the bandwidth alone. base: the same with other bits; drawn only if they differ.
+    An upper bound, from the bandwidth alone. base: the same with other bits; drawn only if they differ. memory_bytes:
+    of the device; what does not fit into it is drawn pale.
     """
     points = [*curve, *base, now]
+    bases = [_bound(base, f"{base[0].bits} bits", {"color": BASE, "dash": "dash"})] if base[0].bits != now.bits else []
     traces = [
-        *([_bound(base, f"{base[0].bits} bits", {"color": BASE, "dash": "dash"})] if base[0].bits != now.bits else []),
-        _bound(curve, f"{now.bits} bits, now", {"color": NOW}),
+        *(part for whole in bases for part in _fitting(whole, base, memory_bytes)),
+        *_fitting(_bound(curve, f"{now.bits} bits, now", {"color": NOW}), curve, memory_bytes),
+        *_fitting(_each(curve), curve, memory_bytes),
         {
             "type": "scatter",
             "mode": "markers",
@@ -141,12 +153,15 @@ def decoding_bound(now: DecodingSpeed, curve: Sequence[DecodingSpeed], base: Seq
     batches = sorted({point.batch for point in points})
     layout = {
         "xaxis": {
-            "title": {"text": "batch (requests at the same time)"},
+            "title": {"text": "batch (requests at once, log)"},
             "type": "log",
-            "tickvals": batches[:: max(1, len(batches) // 8)],
+            "tickvals": [batch for batch in batches if batch & (batch - 1) == 0],  # powers of two
             "range": [math.log10(batches[0]) - 0.1, math.log10(batches[-1]) + 0.1],
         },
-        "yaxis": decade_axis("tokens per second, at most", [point.tokens_per_second for point in points]),
+        "yaxis": decade_axis(
+            "tokens per second, at most (log)",
+            [rate for point in points for rate in (point.tokens_per_second, point.tokens_per_second_each)],
+        ),
         "showlegend": True,
     }
     return Picture(draw(traces, layout), _bound_sentence(now), _bound_table(curve, base))
@@ -162,6 +177,22 @@ def _bound(points: Sequence[DecodingSpeed], name: str, line: Json) -> Json:
         "line": line,
         "hovertemplate": f"{name}, batch %{{x}}: at most %{{y:.3~g}} tokens/s<extra></extra>",
     }
+
+
+def _each(points: Sequence[DecodingSpeed]) -> Json:
+    rates = [point.tokens_per_second_each for point in points]
+    return _bound(points, f"{points[0].bits} bits, each request", {"color": NOW, "dash": "dot"}) | {"y": rates}
+
+
+def _fitting(trace: Json, points: Sequence[DecodingSpeed], memory_bytes: float) -> list[Json]:
+    """The curve as far as the points fit into the memory, and the rest of it, pale."""
+    n_fit = sum(point.weight_bytes + point.kv_cache_bytes <= memory_bytes for point in points)
+    if n_fit == len(points):
+        return [trace]
+    start = max(0, n_fit - 1)  # the pale part begins where the other ends
+    rest = {"opacity": 0.3, "name": f"{trace['name']}: does not fit", "showlegend": False}
+    fits, beyond = ({axis: trace[axis][part] for axis in "xy"} for part in (slice(n_fit), slice(start, None)))
+    return [trace | fits, trace | beyond | rest]
 
 
 def _bound_sentence(now: DecodingSpeed) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from efflab.questions.kinds import Case, Check, Value, Verdict
-from efflab.questions.values import agrees, copied, identical, misfit, shown
+from efflab.questions.values import agrees, copied, identical, misfit, shown, shown_apart
 
 _WRITE_IT = "replace `raise NotImplementedError` by your own lines, then run that cell and this one again."
 
@@ -70,11 +70,11 @@ def _failure(name: str, case: Case, function: Callable[..., object]) -> _Failure
 
 
 def _wrong_result(name: str, case: Case, received: object) -> _Failure | None:
-    if received is None and case.expected is not None:
-        return _Failure(f"{name} returned nothing: is there a `return`? {_called(case)}", form=True)
     for wrong in case.wrong:
         if matches(case, wrong.output, received):
             return _Failure(f"{wrong.misconception.sentence} {_told(case, received)}", known=True)
+    if received is None and case.expected is not None:
+        return _Failure(f"{name} returned nothing: is there a `return`? {_called(case)}", form=True)
     form = misfit(received, case.expected)
     if form:
         return _Failure(f"{name} is not right yet: {form}. {_called(case)}", form=True)
@@ -135,7 +135,8 @@ def _called(case: Case) -> str:
 
 
 def _told(case: Case, received: object) -> str:
-    return f"With {_inputs(case)}: expected {shown(case.expected)}, received {shown(received)}."
+    expected, got = shown_apart(case.expected, received)
+    return f"With {_inputs(case)}: expected {expected}, received {got}."
 
 
 def _inputs(case: Case) -> str:

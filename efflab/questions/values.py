@@ -13,6 +13,12 @@ from efflab.questions.kinds import Case, Value
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 _LONGEST = 90
+_DIGITS, _ALL_DIGITS = 15, 17
+"""Significant digits that are shown of a number, and those that tell any two apart."""
+_FEWER_IN_A_SINGLE = 8
+"""A number of 32 bits has 7 good digits, and 9 tell any two apart."""
+_LARGEST = 1e16
+"""From here on a number is written with its power of ten, as Python writes it."""
 
 
 def copied(value: Value) -> Value:
@@ -68,12 +74,22 @@ def mask_weight(case: Case) -> torch.Tensor:
 
 
 def shown(value: object) -> str:
-    """A value in one short line."""
-    if isinstance(value, torch.Tensor):
-        text = repr([] if value.numel() == 0 else _rounded(value.detach().tolist()))
-    else:
-        text = repr(_rounded(value))
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    """A value in one short line: its numbers in full, with the thousands of a single number apart."""
+    return _cut(_written(value))
+
+
+def shown_apart(a: object, b: object) -> tuple[str, str]:
+    """Two values in a short line each; if they differ, so do the lines."""
+    texts, more = ((_written(a, digits), _written(b, digits)) for digits in (_DIGITS, _ALL_DIGITS))
+    if texts[0] == texts[1] and more[0] != more[1]:
+        texts = more
+    cut = _cut(texts[0]), _cut(texts[1])
+    if cut[0] != cut[1] or texts[0] == texts[1]:
+        return cut
+    shorter = min(map(len, texts))
+    differs = next((at for at in range(shorter) if texts[0][at] != texts[1][at]), shorter)
+    start = texts[0].rfind(" ", 0, differs) + 1  # of the number that differs
+    return _cut(f"... {texts[0][start:]}"), _cut(f"... {texts[1][start:]}")
 
 
 def _tensor_misfit(received: object, expected: torch.Tensor) -> str | None:
@@ -117,10 +133,30 @@ def _removes_smallest(magnitude: torch.Tensor, mask: torch.Tensor) -> bool:
     return kept.numel() == 0 or removed.numel() == 0 or bool(removed.max() <= kept.min())
 
 
-def _rounded(value: object) -> object:
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _written(value: object, digits: int = _DIGITS) -> str:
+    """A value as Python writes it, numbers with up to `digits` significant digits and commas between thousands.
+
+    Within a list a comma would look like the next item: there are no thousands apart.
+    """
+    if isinstance(value, torch.Tensor):
+        fewer = 0 if value.dtype == torch.float64 else _FEWER_IN_A_SINGLE
+        return repr(_rounded(value.detach().tolist(), digits - fewer))
+    number = _rounded(value, digits)
+    if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < _LARGEST:
+        return f"{number:,}"
+    return repr(number)
+
+
+def _rounded(value: object, digits: int) -> object:
     if isinstance(value, list | tuple):
-        return type(value)(_rounded(item) for item in value)
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+        return type(value)(_rounded(item, digits) for item in value)
+    if isinstance(value, float) and not value.is_integer():  # a whole number is shown in full
+        return float(f"{value:.{digits}g}")
+    return value
 
 
 def _kind(expected: object) -> str:

@@ -18,6 +18,7 @@ from efflab.widgets.live_figure import Reopened
 from efflab.widgets.readout import ReadOut
 
 Answer = float | str
+LOOK_BELOW = "Now look below."
 PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
@@ -40,13 +41,19 @@ class Panel(Reopened, ipywidgets.VBox):
         """Empty the error line."""
         self.last_error, self.readout.error = None, ""
 
-    def begin(self, gate: "Gate | None", unlock: Callable[[], object], pause: Callable[[str], object]) -> None:
-        """Call `unlock()` now, or once the prediction of `gate` is made or skipped; `pause(text)` until then."""
+    def begin(
+        self, gate: "Gate | None", unlock: Callable[[], object], pause: Callable[[str], object], then: str = ""
+    ) -> None:
+        """Call `unlock()` now, or once the prediction of `gate` is made or skipped; `pause(text)` until then.
+
+        then: a sentence on what to do after that, which the gate says.
+        """
         if gate is None:
             unlock()
             return
         pause(PREDICT_FIRST)
         self.readout.sentence = PREDICT_FIRST
+        gate.say_next(then)
         gate.on_open(unlock)
 
     def tell_answer(self, gate: "Gate | None", answer: Answer | None) -> None:
@@ -66,6 +73,7 @@ class Gate(Panel):
         self.is_open = False
         self.answer: Answer | None = None
         self.measured: Answer | None = None
+        self._next = LOOK_BELOW
         self._callbacks: list[Callable[[], object]] = []
         self._input = _input_for(question)
         self._lock = ipywidgets.Button(description="Lock in", tooltip="write down what you expect")
@@ -76,6 +84,9 @@ class Gate(Panel):
         label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{escape(question.text)}</span>")
         asked = ipywidgets.VBox([label, _with_unit(question, self._input)])
         asked.add_class("efflab-control")
+        seen = ipywidgets.HTML(f"<span class='efflab-label'>{escape(question.seen)}</span>")
+        self._seen_box = ipywidgets.VBox([seen, self._seen, self._keep])
+        self._seen_box.add_class("efflab-control")
         self._buttons = ipywidgets.HBox([self._lock, self._skip])
         self._question = ipywidgets.VBox([asked, self._buttons, self._feedback])
         self._question.add_class("efflab-question")
@@ -90,6 +101,12 @@ class Gate(Panel):
         if self.is_open:
             callback()
         self._callbacks.append(callback)
+
+    def say_next(self, sentence: str) -> None:
+        """What the learner is told to do once the prediction is made or skipped; where it is empty, to look below."""
+        self._next = sentence or LOOK_BELOW
+        if self.is_open and self.measured is None:
+            self._tell_next()
 
     def lock_in_chosen(self) -> None:
         """Make the prediction that the input shows; while nothing is chosen, say so."""
@@ -118,27 +135,35 @@ class Gate(Panel):
         self.measured = measured
         text = self.question.feedback_for(self.answer, measured)
         self._feedback.value = f"<div class='efflab-verdict' role='status'>{escape(text)}</div>"
-        label = ipywidgets.HTML(f"<span class='efflab-label'>{escape(self.question.seen)}</span>")
-        seen = ipywidgets.VBox([label, self._seen, self._keep])
-        seen.add_class("efflab-control")
-        self._question.children = (*self._question.children, seen)
+        self._ask_what_was_seen()
         return True
 
+    def _ask_what_was_seen(self) -> None:
+        if self._seen_box not in self._question.children:
+            self._question.children = (*self._question.children, self._seen_box)
+
     def write_down(self, text: str) -> None:
-        """Keep the learner's own words on what they saw."""
-        if text.strip():
-            self._record("answer", text.strip())
-            self._keep.description = "Written down"
+        """Keep the learner's own words on what they saw; without any, ask for them."""
+        if not text.strip():
+            self.readout.error = "There is nothing to write down yet: one sentence is enough."
+            return
+        self._record("answer", text.strip())
+        self._keep.description = "Written down"
 
     def _remember(self) -> None:
-        """Take up the prediction that was made before a restart."""
+        """Take up the prediction that was made before a restart, and the sentence that was written."""
         try:
             made = self.journal.latest("prediction", self.question.id, chapter=self.chapter)
+            written = self.journal.latest("answer", self.question.id, chapter=self.chapter)
         except JournalError as error:
             self.show_error(error)
             return
         if made is not None and isinstance(made.value, (int, float, str)):
             self._open(made.value)
+        if written is not None and isinstance(written.value, str):
+            self._seen.value, self._keep.description = written.value, "Written down"
+            if self.is_open:
+                self._ask_what_was_seen()
 
     def _open(self, answer: Answer | None) -> None:
         self.is_open, self.answer = True, answer
@@ -146,10 +171,13 @@ class Gate(Panel):
         self._input.disabled = True
         if answer is not None:
             self._input.value = answer
-        said = "You skipped it." if answer is None else "Locked in. Now look below."
-        self._feedback.value = f"<div class='efflab-verdict'>{said}</div>"
+        self._tell_next()
         for callback in self._callbacks:
             callback()
+
+    def _tell_next(self) -> None:
+        said = "You skipped it." if self.answer is None else "Locked in."
+        self._feedback.value = f"<div class='efflab-verdict'>{said} {escape(self._next)}</div>"
 
     def _record(self, kind: str, value: Answer | None) -> None:
         try:
@@ -209,10 +237,12 @@ class Checked:
 
 
 def verdict_html(verdict: Verdict) -> str:
-    """The verdict with a word and a colour."""
+    """The verdict with a word and a colour; a message of several lines as a list."""
     word, look = ("Right.", "passed") if verdict.passed else ("Not yet.", "failed")
-    message = escape(verdict.message.removeprefix(word).lstrip())
-    return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {_code(message)}</div>"
+    message = _code(escape(verdict.message.removeprefix(word).lstrip()))
+    if "\n" in message:
+        message = f"<ul>{''.join(f'<li>{line}</li>' for line in message.splitlines())}</ul>"
+    return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {message}</div>"
 
 
 def _code(text: str) -> str:

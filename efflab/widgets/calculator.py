@@ -12,10 +12,11 @@ from typing import Any
 import ipywidgets
 
 from efflab.figures import Picture
-from efflab.knobs import Setting, Value, knobs_of
+from efflab.figures.text import percent_text
+from efflab.knobs import Knob, Range, Setting, Value, knobs_of
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.calculator_subject import Preset, Subject, find_preset, first_settings
-from efflab.widgets.controls import Control
+from efflab.widgets.controls import Control, spoken
 from efflab.widgets.fold import Fold
 from efflab.widgets.parts import code_html, side_by_side, wide
 from efflab.widgets.view import PictureView
@@ -119,7 +120,7 @@ class Calculator(Panel):
         others = [one for one in self.subject.choosers.get(title, ()) if one.name != preset.name]
         self.subject = replace(self.subject, choosers={**self.subject.choosers, title: (preset, *others)})
         self._is_setting = True  # a chooser with new options forgets what was chosen
-        self._choosers[title].options = _names(self.subject.choosers[title])
+        self._choosers[title].options = _names(self.subject.choosers[title], None)
         self._is_setting = False
         self.set(**preset.settings)
 
@@ -135,11 +136,21 @@ class Calculator(Panel):
         self._check(at)
         self.gate, self._at, self._answer = gate, dict(at), answer
         self._asked.children = (gate,)
-        self.begin(gate, self.unlock, self._pause)
+        self.begin(gate, self.unlock, self._pause, then=self._what_to_set())
 
     def _pause(self, text: str) -> None:
         self._lock(True)
-        self._tiles.value = f"<div class='efflab-verdict'>{escape(text)}</div>"
+        self._tiles.value = ""  # the text stands in the read-out already
+
+    def _what_to_set(self) -> str:
+        """What a hand must do to see the answer: "Now set the bits to 16."; empty if it need not do anything."""
+        now = self.settings
+        moves = [
+            f"the {_in_a_sentence(name)} to {_shown(self.controls[name].knob, value)}"
+            for name, value in self._at.items()
+            if now[name] != value
+        ]
+        return f"Now set {' and '.join(moves)}." if moves else ""
 
     def unlock(self) -> None:
         """Give the controls free: the prediction was made or skipped."""
@@ -168,11 +179,21 @@ class Calculator(Panel):
         warning = f"<div class='efflab-verdict efflab-failed'>{escape(remark)}</div>" if remark else ""
         self._tiles.value = f"<div class='efflab-tiles'>{tiles}</div>{warning}"
         for title, preset in self.chosen.items():
-            self._choosers[title].value = preset.name if preset else OWN
+            self._show_chosen(title, preset)
         lines = "".join(f"<p>{escape(line)}</p>" for line in self.result.working)
         self.fold.summary = "How it is computed"
         self.fold.html = f"{lines}<p>The same in one line of Python:</p>{code_html(self.call, 'the call')}"
         self.readout.sentence = f"{picture.sentence} {remark}".strip()
+
+    def _show_chosen(self, title: str, preset: Preset | None) -> None:
+        """Say in a chooser where the controls are; its entry for own numbers is there only while it is true."""
+        chooser, names = self._choosers[title], _names(self.subject.choosers[title], preset)
+        self._is_setting = True  # a chooser with new options says that something was chosen
+        with chooser.hold_sync():
+            if list(chooser.options) != names:
+                chooser.options = names
+            chooser.value = preset.name if preset else OWN
+        self._is_setting = False
 
     def _draw(self, picture: Picture) -> None:
         if not self._is_locked:  # it may have been locked after the picture was ordered
@@ -217,11 +238,25 @@ class Calculator(Panel):
 
 
 def _chooser(presets: Sequence[Preset]) -> ipywidgets.Dropdown:
-    return ipywidgets.Dropdown(options=_names(presets), value=OWN, layout=wide())
+    return ipywidgets.Dropdown(options=_names(presets, None), value=OWN, layout=wide())
 
 
-def _names(presets: Sequence[Preset]) -> list[str]:
-    return [*(preset.name for preset in presets), OWN]
+def _names(presets: Sequence[Preset], chosen: Preset | None) -> list[str]:
+    """The entries of a chooser; own numbers are one of them while no preset is chosen."""
+    return [*(preset.name for preset in presets), *([] if chosen else [OWN])]
+
+
+def _in_a_sentence(name: str) -> str:
+    """The name of a knob within a sentence: `bits` -> "bits", `kv_bits` -> "KV bits"."""
+    text = spoken(name)
+    return text if text[:2].isupper() else text[0].lower() + text[1:]
+
+
+def _shown(knob: Knob, value: Value) -> str:
+    """A value as its slider shows it."""
+    if isinstance(knob, Range) and knob.is_fraction and not isinstance(value, str):
+        return percent_text(float(value), None)
+    return f"{value:,}" if isinstance(value, int) else f"{value}"
 
 
 def _labelled(title: str, chooser: ipywidgets.Dropdown) -> ipywidgets.VBox:

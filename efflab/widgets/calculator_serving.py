@@ -24,6 +24,7 @@ from efflab.widgets.tiles import badge, tile
 from efflab.widgets.worker import Stale, worker
 
 LATENCY, MEASURED = "Latency", "as measured"
+HOURS = "latency in ms x cores x 1,000,000 requests / 3,600,000 ms in an hour"
 PRICE = "core hours x the price of a core hour, which is yours to change"
 NOT_YET = "Not measured yet: press Measure here."
 
@@ -48,7 +49,7 @@ class ServingCalculator(Calculator):
     ) -> None:
         self.speed: Speed | None = None
         self._lab = lab
-        self._button = button("Measure here", self.measure, "times the network on this machine, about two seconds")
+        self._button = button("Measure here", self.measure, "times the network on this machine, a few seconds")
         actions = (self._button,) if lab else ()
         super().__init__(self._subject(), controls=controls, start=start, actions=actions)
         if speed is not None:
@@ -131,7 +132,7 @@ def _tiles(cost: ServingCost, chosen: Chosen) -> str:
             "A million requests",
             f"{three(cost.core_hours)} core hours",
             f"{ms_text(cost.latency_ms)} for each {timed}",
-            f"the core hours {badge('computed', 'latency x cores x 1,000,000 requests / 3,600 s')}",
+            f"the core hours {badge('computed', HOURS)}",
         )
         + tile("Price", three(cost.price), f"in your currency {badge('estimated', PRICE)}")
         + tile(

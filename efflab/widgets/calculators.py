@@ -4,20 +4,24 @@ Each is one formula of `efflab.costs`; here stands only which presets it offers 
 rests on a measurement, has a room of its own. `controls` and `start` are as for `Calculator`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from efflab.costs import (
     DecodingSpeed,
+    Device,
     Memory,
     TrainingCost,
     decoding_speed,
     does_it_fit,
+    estimated_cost,
     llm_memory,
     presets,
     training_cost,
 )
+from efflab.costs.memory import TIGHT
 from efflab.costs.texts import electricity, power, three
 from efflab.figures import Picture
 from efflab.figures.cost_of_training import training_beside_runs
@@ -34,11 +38,14 @@ SHAPE = ("billion_parameters", "layers", "kv_heads", "head_dim")
 FITTED = ("Galaxy S24 Ultra", "MacBook Air M2", "RTX 4090", "A100 80GB")
 """The devices of "does it fit?": a phone, a laptop, a GPU for one, a GPU of a data centre."""
 BITS = (32, 16, 8, 4)
-BATCHES = tuple(2**power for power in range(11))
+BATCHES = (*range(1, 17), *range(18, 33, 2), *range(36, 65, 4))
 
+TIGHT_MEANS = f"tight: above {100 * TIGHT:.0f} %, and the system needs some of it, too"
 WEIGHTS = "parameters x bits / 8"
 CACHE = "2 (keys and values) x layers x kv_heads x head_dim x context x batch x bits / 8"
 BOUND = "bandwidth / bytes read for each token: each weight, and the request's own keys and values, are read once"
+ASSUMED = ("utilisation", "pue", "grams_per_kwh")
+"""What the estimates of published trainings take from the controls; their GPU is their own."""
 FLOPS = "6 for each parameter and token: 2 forwards, 4 backwards"
 
 
@@ -76,7 +83,7 @@ def decoding_calculator(
             start={"bits": 4},
             folded=(*SHAPE, "bandwidth_gb_per_s"),
             fold_title="Model and memory",
-            remark=_context_remark,
+            remark=_decoding_remark,
         ),
         controls=controls,
         start=start,
@@ -151,22 +158,41 @@ def _context_remark(chosen: Chosen, settings: Mapping[str, Any]) -> str:
     )
 
 
+def _decoding_remark(chosen: Chosen, settings: Mapping[str, Any]) -> str:
+    """A bandwidth knows no size: whether the device has room for what it should read, then the context."""
+    device, context = _device_of(settings), _context_remark(chosen, settings)
+    memory = llm_memory(**{name: value for name, value in settings.items() if name != "bandwidth_gb_per_s"})
+    if device is None or memory.total_bytes <= device.memory_bytes:
+        return context
+    return (
+        f"This does not fit: it takes {bytes_text(memory.total_bytes)}, and the {device.name} has "
+        f"{device.memory_bytes / 1e9:g} GB. {context}"
+    ).strip()
+
+
+def _device_of(settings: Mapping[str, Any]) -> Device | None:
+    """The device that reads its memory at the bandwidth of these settings; no two are alike."""
+    bandwidth = settings["bandwidth_gb_per_s"]
+    return next((one for one in presets().devices if one.bandwidth_gb_per_s == bandwidth), None)
+
+
 def _memory_tiles(memory: Memory, chosen: Chosen) -> str:
     fits = does_it_fit(memory, [presets().device(name) for name in FITTED])
+    cache = () if memory.is_mostly_weights else (f"KV cache {bytes_text(memory.kv_cache_bytes)}",)
     sizes = tile(
         "Memory",
         bytes_text(memory.total_bytes),
         f"weights {bytes_text(memory.weight_bytes)} {badge('computed', WEIGHTS)}",
-        f"KV cache {bytes_text(memory.kv_cache_bytes)} {badge('computed', CACHE)}",
+        *(f"{line} {badge('computed', CACHE)}" for line in cache),
         f"the model's shape {from_chooser(chosen, MODEL)}",
     )
     lines = [
-        f"<b>{fit.verdict}</b>: {percent_text(fit.share, 0)} of {escape(fit.device.name)} ({fit.device.kind}, "
+        f"<b>{fit.verdict}</b>: {percent_text(fit.share)} of {escape(fit.device.name)} ({fit.device.kind}, "
         f"{fit.device.memory_bytes / 1e9:g} GB) {badge('cited', fit.device.source)}"
         for fit in fits
     ]
     n_fits = sum(fit.fits for fit in fits)
-    return sizes + tile("Does it fit?", f"into {n_fits} of {len(fits)}", *lines)
+    return sizes + tile("Does it fit?", f"into {n_fits} of {len(fits)}", *lines, TIGHT_MEANS)
 
 
 def _memory_picture(memory: Memory, settings: Mapping[str, Any]) -> Picture:
@@ -196,13 +222,13 @@ def _decoding_picture(speed: DecodingSpeed, settings: Mapping[str, Any]) -> Pict
     curve, base = (
         [decoding_speed(**{**settings, "batch": batch, "bits": bits}) for batch in BATCHES] for bits in (speed.bits, 16)
     )
-    return decoding_bound(speed, curve, base)
+    device = _device_of(settings)
+    return decoding_bound(speed, curve, base, device.memory_bytes if device else math.inf)
 
 
 def _training_tiles(cost: TrainingCost, chosen: Chosen) -> str:
-    assumed = badge("estimated", "rests on the utilisation, the watts and the PUE, which are yours to change")
+    assumed = badge("estimated", "rests on the utilisation, the watts of the device and the PUE: assumptions")
     hours = "the hours " + badge("estimated", "operations / (peak x utilisation); the utilisation is yours to change")
-    days = f"{three(cost.days)} days with all devices at work"
     tonnes, used = f"{three(cost.co2_kg / 1000)} t of CO2", f"{electricity(cost.energy_kwh)} of electricity"
     return (
         tile(
@@ -211,23 +237,21 @@ def _training_tiles(cost: TrainingCost, chosen: Chosen) -> str:
             f"6 x parameters x tokens {badge('computed', FLOPS)}",
             f"the training {from_chooser(chosen, RUN)}",
         )
-        + tile("Device hours", three(cost.device_hours), hours, days, f"the device {from_chooser(chosen, GPU)}")
+        + tile(
+            "Device hours", three(cost.device_hours), hours, _duration(cost), f"the device {from_chooser(chosen, GPU)}"
+        )
         + tile("Carbon", tonnes, f"{used} {assumed}", electricity_line(chosen))
     )
 
 
+def _duration(cost: TrainingCost) -> str:
+    """Days, and from a year on years, with all devices at work."""
+    years = f" ({three(cost.days / 365.25)} years)" if cost.days >= 365.25 else ""
+    who = "one device" if cost.devices == 1 else f"all {cost.devices:,} devices at work"
+    return f"{three(cost.days)} days{years} with {who}"
+
+
 def _training_picture(cost: TrainingCost, settings: Mapping[str, Any]) -> Picture:
     runs = presets().runs
-    estimates = [
-        training_cost(
-            **{
-                **settings,
-                "billion_parameters": run.n_parameters / 1e9,
-                "billion_tokens": run.n_tokens / 1e9,
-                "peak_tflops": run.peak_tflops or settings["peak_tflops"],
-                "watts": run.watts or settings["watts"],
-            }
-        )
-        for run in runs
-    ]
-    return training_beside_runs(cost, runs, estimates)
+    own = {name: settings[name] for name in ASSUMED}
+    return training_beside_runs(cost, runs, [estimated_cost(run, **own) for run in runs])

@@ -165,7 +165,7 @@ class Chapter:
         settings = calculator.settings if calculator else defaults_of(training_cost)
         own = {name: settings[name] for name in ("utilisation", "pue", "grams_per_kwh")}
         table = published_trainings(**own)  # type: ignore[arg-type]  # the knobs of the call check them
-        return styled_trainings(table, ", ".join(f"{name}={value}" for name, value in own.items()))
+        return styled_trainings(table, own)
 
     def _checked(self, id: str, verdict: Verdict, recipe: str | None) -> Checked:
         """Write a verdict down; a journal that cannot be written becomes a note beside it."""

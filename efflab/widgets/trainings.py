@@ -1,8 +1,10 @@
 """Published trainings beside the formulas as a table to read: every column says where its numbers come from."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from efflab.costs import presets
 from efflab.costs.texts import power, three
 
 if TYPE_CHECKING:
@@ -11,29 +13,43 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "training": "training",
-    "operations": "operations 6ND (computed)",
+    "gpu": "GPU (cited)",
+    "operations": "6ND (computed)",
     "hours_cited": "GPU hours (cited)",
     "hours_estimated": "GPU hours, yours (estimated)",
-    "utilisation": "utilisation behind the cited hours (computed)",
+    "utilisation": "utilisation in the cited hours (computed)",
     "mwh": "MWh (cited, or cited hours x watts)",
     "tonnes_cited": "t of CO2 (cited)",
     "tonnes_estimated": "t of CO2, yours (estimated)",
-    "grams_per_kwh": "g of CO2 for a kWh behind the cited tonnes (computed)",
-    "source": "source",
+    "grams_per_kwh": "g for a kWh in the cited t (computed)",
 }
 
 
-def styled_trainings(table: "pd.DataFrame", assumed: str) -> "Styler":
+def styled_trainings(table: "pd.DataFrame", assumed: Mapping[str, Any]) -> "Styler":
     """The table of `published_trainings`, written for reading; the numbers themselves are in its attribute `data`.
 
-    assumed: what the estimates rest on, said above the table.
+    The sources are not shown: they are the column `source` of `data`.
+
+    assumed: the `utilisation`, `pue` and `grams_per_kwh` of the estimates, said above the table.
     """
-    writers = {name: _text for name in HEADINGS if name not in ("training", "source")}
+    writers = {name: _text for name in HEADINGS if name not in ("training", "gpu")}
     writers |= {"operations": _power, "utilisation": _percent}
-    style = table.style.format(writers).format_index(HEADINGS.__getitem__, axis="columns").hide(axis="index")  # type: ignore[arg-type]  # its stubs want one function
+    style = table.style.format(writers).format_index(_heading, axis="columns").hide(axis="index")  # type: ignore[arg-type]  # its stubs want one function
     style = style.set_properties(subset=["training", "operations"], **{"white-space": "nowrap"})
-    style = style.set_properties(subset=["source"], **{"min-width": "22em", "text-align": "left"})
-    return style.set_caption(f"Yours, estimated: {assumed}")
+    style = style.hide(["source"], axis="columns")  # a long text: with it the page is too narrow for the numbers
+    style = style.set_table_styles([{"selector": "th, td", "props": "padding: 3px 5px; font-size: 12px"}])
+    return style.set_caption(f"Yours, estimated: {_assumed(**assumed)}")
+
+
+def _heading(name: str) -> str:
+    return HEADINGS.get(name, name)
+
+
+def _assumed(utilisation: float, pue: float, grams_per_kwh: float) -> str:
+    """The assumptions in words, with the country of the electricity where it is that of one."""
+    countries = (one.country for one in presets().countries if one.grams_per_kwh == grams_per_kwh)
+    electricity = f"electricity of {three(grams_per_kwh)} g/kWh ({next(countries, 'your own number')})"
+    return f"utilisation {_percent(utilisation)}, PUE {three(pue)}, {electricity}"
 
 
 def _text(value: float) -> str:

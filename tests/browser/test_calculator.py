@@ -46,6 +46,23 @@ def test_the_working_stays_open_while_its_numbers_change(calculator):
     calculator.page.wait_for_selector(".efflab-fold[open]:has-text('6 x 69 x 10^9 parameters')")
 
 
+def test_a_long_line_of_python_wraps(calculator):
+    calculator.page.get_by_text("How it is computed").click()
+    line = calculator.page.locator(".efflab-fold pre")
+    assert line.inner_text().startswith("training_cost(")
+    assert line.evaluate("one => [one, one.parentElement].every(box => box.scrollWidth <= box.clientWidth)")
+
+
+def test_the_arrow_of_a_chooser_is_light_on_dark(calculator):
+    arrow = "box => getComputedStyle(box).backgroundImage"
+    chooser = calculator.page.locator(".efflab-controls select").first
+    light = chooser.evaluate(arrow)
+    calculator.set_theme(dark=True)
+    dark = chooser.evaluate(arrow)
+    assert light != dark
+    assert "%23e0e0e0" in dark
+
+
 @pytest.mark.parametrize("key", ["ArrowLeft", "ArrowUp"])
 def test_the_arrow_keys_move_the_slider_and_leave_the_section_of_the_notebook_alone(tmp_path, lab, page, key):
     path = write_notebook(lab.root / f"{tmp_path.name}.ipynb", CELL)

@@ -14,7 +14,7 @@ from efflab.costs import (
     weight_bytes,
 )
 from efflab.costs.formula import formula
-from efflab.costs.texts import gb, power, three
+from efflab.costs.texts import power, size, three
 from efflab.knobs import Range, defaults_of, knobs_of
 
 FORMULAS = [weight_bytes, kv_cache_bytes, llm_memory, decoding_speed, training_flops, training_cost, serving_cost]
@@ -72,5 +72,7 @@ def test_workings_write_three_digits_and_no_exponent(value, text):
     assert three(value) == text
 
 
-def test_workings_write_gigabytes_and_below_a_tenth_of_one_megabytes():
-    assert (gb(13.48e9), gb(36864), power(8.0879e22)) == ("13.5 GB", "0.0369 MB", "8.09 x 10^22")
+def test_workings_write_a_size_in_the_unit_that_a_tile_writes_it_in():
+    sizes = (13.48e9, 999.9e6, 248e6, 524288, 12)
+    assert [size(one) for one in sizes] == ["13.5 GB", "1 GB", "248 MB", "524 kB", "12 B"]
+    assert (size(26.04e9, 4), power(8.0879e22)) == ("26.04 GB", "8.09 x 10^22")

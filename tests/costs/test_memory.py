@@ -68,3 +68,11 @@ def test_a_model_fits_up_to_the_last_byte_and_is_tight_above_nine_tenths():
 def test_fitting_into_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one device"):
         does_it_fit(llm_memory(), [])
+
+
+@pytest.mark.parametrize(("bits", "n_fit", "n_with_room"), [(16, 4, 3), (4, 9, 8)])
+def test_a_gpu_of_24_gb_holds_as_many_requests_as_chapter_01_says(bits, n_fit, n_with_room):
+    gpu = [presets().device("RTX 4090")]
+    verdicts = [does_it_fit(llm_memory(bits=bits, batch=batch), gpu)[0].verdict for batch in range(1, 17)]
+    assert 16 - verdicts.count("too large") == n_fit
+    assert verdicts.count("fits") == n_with_room

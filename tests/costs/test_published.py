@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from efflab.costs import presets, published_trainings, training_cost
+from efflab.costs import estimated_cost, presets, published_trainings, training_cost
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,13 @@ def test_each_estimate_takes_the_gpu_of_its_training(rows):
     row = rows["Llama 3 8B"]  # on H100s: 989 TFLOP/s, 700 W
     assert row["hours_estimated"] == pytest.approx(6 * 8.03e9 * 15e12 / (989e12 * 0.4) / 3600)
     assert row["tonnes_estimated"] == pytest.approx(row["hours_estimated"] * 700 / 1000 * 1.1 * 473.05 / 1e6)
+
+
+def test_a_training_whose_gpu_is_not_cited_has_no_estimate_wherever_one_asks():
+    own = {"utilisation": 0.4, "pue": 1.1, "grams_per_kwh": 473.05}
+    known = {run.model for run in presets().runs if estimated_cost(run, **own)}
+    shown = {row["training"] for row in published_trainings().to_dict("records") if row["tonnes_estimated"] > 0}
+    assert known == shown == {run.model for run in presets().runs} - {"GPT-3 175B", "TinyLlama 1.1B"}
 
 
 def test_what_nobody_published_stays_unknown(rows):

@@ -5,7 +5,7 @@ import math
 import plotly.graph_objects as go
 import pytest
 
-from efflab.costs import decoding_speed, does_it_fit, llm_memory, presets, serving_cost, training_cost
+from efflab.costs import decoding_speed, does_it_fit, estimated_cost, llm_memory, presets, serving_cost, training_cost
 from efflab.figures import Picture, theme
 from efflab.figures.cost_of_training import serving_price, training_beside_runs
 from efflab.figures.costs import decade_axis, decoding_bound, memory_use
@@ -27,7 +27,8 @@ def decoding(bits: int, batch: int = 4) -> Picture:
 
 def training(**options: float) -> Picture:
     runs = presets().runs
-    return training_beside_runs(training_cost(**options), runs, [training_cost() for _ in runs])
+    own = {"utilisation": 0.4, "pue": 1.1, "grams_per_kwh": 473.05}
+    return training_beside_runs(training_cost(**options), runs, [estimated_cost(run, **own) for run in runs])
 
 
 def serving(latency_ms: float = 0.5) -> Picture:
@@ -67,33 +68,57 @@ def test_weights_and_cache_are_stacked_in_gigabytes_and_the_setting_stands_out()
     assert weights.marker.color[2] == theme.NOW != weights.marker.color[1]
 
 
-def test_devices_are_lines_up_to_the_smallest_that_is_large_enough():
+def test_all_devices_are_lines_and_the_axis_does_not_move_with_the_bits():
     lines = [trace for trace in memory(16).figure.data if trace.type == "scatter"]
-    assert [line.name for line in lines] == ["phone 12 GB", "laptop 16 GB"]
-    assert [line.x[0] for line in lines] == [12, 16]
-    assert len({line.line.dash for line in lines}) == 2
-    crowd = memory(16, batch=64).figure.data
-    assert [trace.name for trace in crowd if trace.type == "scatter"][-1] == "GPU 80 GB"
+    assert [line.name for line in lines] == ["phone 12 GB", "laptop 16 GB", "GPU 24 GB", "GPU 80 GB"]
+    assert [line.x[0] for line in lines] == [12, 16, 24, 80]
+    assert len({line.line.dash for line in lines}) == 4
+    ends = [memory(16, **options).figure.layout.xaxis.range[1] for options in ({}, {"batch": 8}, {"batch": 64})]
+    assert ends == pytest.approx([88, 88, 176])
+    assert memory(4).figure.layout.xaxis.range == memory(16).figure.layout.xaxis.range
+
+
+def test_a_cache_too_small_to_be_seen_is_not_drawn():
+    alone = memory(16, context=1)
+    assert "KV cache" not in [trace.name for trace in alone.figure.data]
+    assert "KV cache" not in f"{alone.sentence} {list(alone.table.columns)}"
+    assert "the model takes 13.5 GB. Of each" in alone.sentence
 
 
 def test_the_memory_sentence_says_what_fits():
     assert memory(16).sentence == (
         "With 16 bits for each weight the model takes 15.6 GB: 13.5 GB of weights and 2.15 GB of KV cache. Of each "
-        "device's memory: Galaxy S24 Ultra too large (130 %), MacBook Air M2 tight (98 %), RTX 4090 fits (65 %), "
-        "A100 80GB fits (20 %)."
+        "device's memory: Galaxy S24 Ultra too large (130.2 %), MacBook Air M2 tight (97.7 %), RTX 4090 fits (65.1 %), "
+        "A100 80GB fits (19.5 %)."
     )
 
 
 def test_the_bound_is_drawn_over_the_batch_beside_sixteen_bits():
-    base, curve, now = decoding(4).figure.data
+    base, curve, each, now = decoding(4).figure.data
     assert list(curve.x) == list(base.x) == list(BATCHES)
     assert list(curve.y) == pytest.approx([decoding_speed(bits=4, batch=n).tokens_per_second for n in BATCHES])
+    assert list(each.y) == pytest.approx([y / n for y, n in zip(curve.y, BATCHES, strict=True)])
     assert (now.x[0], now.y[0]) == (4, pytest.approx(curve.y[1]))
     assert all(above > below for above, below in zip(curve.y, base.y, strict=True))
 
 
+def test_what_does_not_fit_into_the_memory_is_pale_and_begins_where_the_rest_ends():
+    curve, now = [decoding_speed(bits=16, batch=n) for n in BATCHES], decoding_speed(bits=16, batch=4)
+    fits, pale, *_ = decoding_bound(now, curve, curve, memory_bytes=23e9).figure.data
+    assert list(fits.x) == [1, 4]
+    assert list(pale.x) == [4, 16]
+    assert pale.opacity < 0.5
+    assert "does not fit" in pale.name
+    nothing = decoding_bound(now, curve, curve, memory_bytes=1e9).figure.data
+    assert [list(trace.x) for trace in nothing[:2]] == [[], [1, 4, 16]]
+
+
 def test_sixteen_bits_are_not_drawn_twice():
-    assert [trace.name for trace in decoding(16).figure.data] == ["16 bits, now", "this setting"]
+    assert [trace.name for trace in decoding(16).figure.data] == [
+        "16 bits, now",
+        "16 bits, each request",
+        "this setting",
+    ]
     assert list(decoding(16).table.columns) == ["batch", "at most, 16 bits (tokens/s)", "each request (tokens/s)"]
 
 
@@ -107,17 +132,21 @@ def test_published_trainings_stand_beside_the_formula_with_another_marker():
     computed, published, yours = training(grams_per_kwh=100.0).figure.data
     runs = presets().runs
     assert list(published.x) == [run.co2_kg / 1000 for run in runs if run.co2_kg is not None]
-    assert len(computed.x) == len(runs) > len(published.x)
+    assert len(computed.x) == len(published.x) - 1 == len(runs) - 2  # no GPU of GPT-3, and nothing of TinyLlama
     assert yours.x[0] == pytest.approx(training_cost(grams_per_kwh=100.0).co2_kg / 1000)
     assert len({trace.marker.symbol for trace in (published, computed, yours)}) == 3
     rows = training().figure.layout.yaxis.ticktext
+    assert "GPT-3 175B" not in [rows[row] for row in computed.y]
+    assert "TinyLlama 1.1B" not in rows
     assert [rows[row] for row in published.y] == [run.model for run in runs if run.co2_kg is not None]
 
 
 def test_what_was_not_published_is_a_gap_in_the_table():
     table = training().table.set_index("training")
-    assert math.isnan(table.loc["TinyLlama 1.1B", "published CO2 (t)"])
-    assert table.loc["GPT-3 175B", "published energy (MWh)"] == 1287
+    assert math.isnan(table.loc["TinyLlama 1.1B", "CO2 (t), cited"])
+    assert math.isnan(table.loc["GPT-3 175B", "CO2 (t), estimated"])
+    assert math.isnan(table.loc["TinyLlama 1.1B", "CO2 (t), estimated"])
+    assert table.loc["GPT-3 175B", "energy (MWh), cited, or cited hours x watts"] == 1287
 
 
 def test_a_price_without_a_measurement_has_no_measured_point():

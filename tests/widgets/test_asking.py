@@ -70,6 +70,31 @@ def test_the_prediction_is_compared_with_the_measurement_once(gate, journal):
     assert journal.latest("answer", "accuracy_at_80", chapter="03").value == "flat, then a cliff"
 
 
+def test_nothing_written_is_said_and_a_sentence_survives_a_restart(gate, journal):
+    gate.lock_in(71.0)
+    gate.reveal(93.2)
+    gate._keep.click()
+    assert "nothing to write down yet" in gate.readout.error
+    gate._seen.value = "flat, then a cliff"
+    gate._keep.click()
+    assert (gate.readout.error, gate._keep.description) == ("", "Written down")
+    again = Gate(gate.question, Journal(journal.path), chapter="03")
+    assert (again._seen.value, again._keep.description) == ("flat, then a cliff", "Written down")
+    assert again._seen_box in again._question.children
+    again.reveal(93.2)
+    assert again._question.children.count(again._seen_box) == 1
+
+
+def test_a_panel_may_say_what_comes_after_the_prediction(gate):
+    gate.lock_in(71.0)
+    assert "Locked in. Now look below." in gate._feedback.value
+    gate.say_next("Now set the bits to 16.")
+    assert "Locked in. Now set the bits to 16." in gate._feedback.value
+    gate.reveal(93.2)
+    gate.say_next("Now wait.")
+    assert "Now wait" not in gate._feedback.value
+
+
 def test_nothing_is_revealed_before_the_prediction(gate):
     gate.reveal(93.2)
     assert gate.measured is None
@@ -93,6 +118,11 @@ def test_a_wrong_option_gets_its_own_sentence_and_a_right_one_is_called_right(jo
     quiz._choice.value = "zeros_are_numbers"
     assert "Right." in quiz._feedback.value
     assert [e.value for e in journal.entries(kind="answer", name="file_size")] == ["too_few", "zeros_are_numbers"]
+
+
+def test_a_verdict_of_several_lines_is_a_list():
+    html = verdict_html(Verdict(False, "Met: 5 bits.\nNot met: <3> tokens.", 1, 2))
+    assert "<ul><li>Met: 5 bits.</li><li>Not met: &lt;3&gt; tokens.</li></ul>" in html
 
 
 def test_a_verdict_is_shown_with_a_word_and_its_text_is_escaped():

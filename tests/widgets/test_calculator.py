@@ -92,8 +92,17 @@ def test_the_sentence_is_the_pictures_and_the_newest_picture_is_drawn(calculator
     for end in calculator.controls[name].knob.ends:
         calculator.set(**{name: end})
     worker().wait(SECONDS)
-    assert calculator.view.shown.sentence == calculator.readout.sentence
+    assert calculator.readout.sentence.startswith(calculator.view.shown.sentence)
     assert calculator.last_error is None
+
+
+@pytest.mark.parametrize("maker", [llm_memory_calculator, decoding_calculator])
+def test_a_hand_can_set_every_batch_up_to_64_and_no_context_beyond_the_longest_trained(maker):
+    controls = maker().controls
+    slider = controls["batch"].children[1]
+    assert (slider.min, slider.max, slider.step) == (1, 64, 1)
+    longest = max(model.context for model in presets().models)
+    assert controls["context"].knob.ends[1] == longest
 
 
 def test_moving_a_control_by_hand_updates_the_result(memory):
@@ -109,6 +118,42 @@ def test_numbers_of_ones_own_are_no_preset_and_no_longer_cited(memory):
     assert "your own numbers" in memory._tiles.value
     memory.choose("Model", OWN)
     assert memory.settings["layers"] == 40
+
+
+def test_own_numbers_can_be_chosen_only_while_they_are_there(memory):
+    chooser = memory._choosers["Model"]
+    assert OWN not in chooser.options
+    memory.set(layers=40)
+    assert (chooser.value, chooser.options[-1]) == (OWN, OWN)
+    memory.set(layers=32)
+    assert (chooser.value, OWN in chooser.options) == ("Llama-2-7B", False)
+
+
+def test_what_the_device_has_no_room_for_is_said_and_drawn_pale():
+    calculator = decoding_calculator(start={"batch": 16})
+    for shown in (calculator._tiles.value, calculator.readout.sentence):
+        assert "This does not fit: it takes 37.7 GB, and the MacBook Air M2 has 16 GB." in shown
+    worker().wait(SECONDS)
+    assert any("does not fit" in (trace.name or "") for trace in calculator.view.shown.figure.data)
+    calculator.set(batch=5)
+    assert "does not fit" not in calculator._tiles.value
+    calculator.set(batch=16, bandwidth_gb_per_s=123.0)  # of no device that we know
+    assert "does not fit" not in calculator._tiles.value
+
+
+def test_the_cache_of_one_token_is_not_told_and_tight_is_explained():
+    calculator = llm_memory_calculator(start={"context": 1})
+    assert "KV cache" not in calculator._tiles.value + calculator.readout.sentence
+    assert "tight: above 90 %" in calculator._tiles.value
+    calculator.set(context=4096)
+    assert "KV cache 2.15 GB" in calculator._tiles.value
+
+
+def test_a_long_training_is_told_in_years_too_and_one_device_is_not_all():
+    calculator = training_calculator(start={"devices": 1})
+    assert "7,500 days (20.5 years) with one device" in calculator._tiles.value
+    calculator.set(devices=1024)
+    assert "7.33 days with all 1,024 devices at work" in calculator._tiles.value
 
 
 def test_choosing_a_model_in_the_list_is_one_move_to_its_published_shape(memory):

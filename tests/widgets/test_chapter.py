@@ -130,6 +130,33 @@ def test_a_prediction_that_was_made_before_a_restart_is_not_asked_again(costs):
     assert not asked(costs).controls["bits"]._whole.disabled
 
 
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ({"bits": 32}, "Now set the bits to 16."),
+        ({"bits": 32, "batch": 2}, "Now set the bits to 16 and the batch to 1."),
+        ({"bits": 16}, "Now look below."),
+    ],
+)
+def test_a_locked_prediction_says_what_to_set_to_see_its_answer(costs, start, said):
+    at = {"bits": 16, "batch": 1}
+    panel = costs.calculator(llm_memory_calculator(start=start), **{**ASK, "at": at})
+    gate = panel.gate
+    told = []
+    gate._feedback.observe(lambda change: told.append(change["new"]), "value")
+    gate.lock_in(20.0)
+    assert f"Locked in. {said}" in told[0]
+
+
+def test_a_fraction_to_set_is_said_in_percent_and_a_waiting_panel_says_predict_first_once(costs):
+    ask = {"prediction": "years_on_one_gpu", "at": {"utilisation": 0.4}, "answer": lambda cost: 1.0}
+    panel = costs.calculator(training_calculator(start={"utilisation": 1.0}), **ask)
+    assert panel.readout.sentence.startswith("Predict first")
+    assert panel._tiles.value == ""
+    panel.gate.skip()
+    assert "You skipped it. Now set the utilisation to 40 %." in panel.gate._feedback.value
+
+
 @pytest.mark.parametrize("at", [{"colour": 1}, {"bits": 0}])
 def test_a_prediction_about_a_setting_that_there_is_not_is_refused(costs, at):
     with pytest.raises(ValueError, match=r"'colour'; it has|bits .* not 0"):
@@ -155,6 +182,6 @@ def test_the_table_of_trainings_takes_the_assumptions_of_a_calculator_and_names_
     text = own.to_string(delimiter="|")
     assert all(f"({badge})" in text for badge in ("cited", "computed", "estimated"))
     assert "184,000" in text
-    assert "utilisation=0.2, pue=1.1, grams_per_kwh=473.05" in own.caption
+    assert "utilisation 20 %, PUE 1.1, electricity of 473 g/kWh (World)" in own.caption
     assert "nan" not in text
     assert "not known" in text
