@@ -12,7 +12,7 @@ from efflab.figures.axes import FIXED, interval_band
 from efflab.figures.frontier import LAYOUT_LOOKS, caption, conditions_text, layout_text, size_text, turning_text
 from efflab.figures.picture import MAX_ROWS, Picture, array, draw
 from efflab.figures.text import percent_text, ratio_text, short
-from efflab.figures.theme import BASE, PREDICTED, Json
+from efflab.figures.theme import BASE, PREDICTED, Json, translucent
 from efflab.measure.break_even import KernelSpeed, frontier, latest, line_of
 
 ENDS = (-3.0, 103.0)
@@ -21,6 +21,8 @@ RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 """What may be written along the axis of ratios."""
 LAST = 2000
 """The place in the legend of what is not a measured line; plotly's own is 1000."""
+FAINT, BAND = 0.55, 0.4
+"""Opacity of the other sizes and of the noise floor: behind the chosen lines, but in sight on a dark page too."""
 SPAN = (0.1, 5.0)
 """Ratios that are always in sight, so that the axis seldom moves."""
 
@@ -95,7 +97,7 @@ def _others(points: Iterable[KernelSpeed]) -> list[Json]:
         trace = traces.setdefault(layout, {"x": [], "y": [], "line": {"color": colour, "dash": dash}})
         trace["x"] += [*(100 * point.sparsity for point in line), float("nan")]
         trace["y"] += [*(point.speed.ratio for point in line), float("nan")]
-    look = {"type": "scatter", "mode": "lines", "opacity": 0.3, "hoverinfo": "skip", "legendrank": LAST}
+    look = {"type": "scatter", "mode": "lines", "opacity": FAINT, "hoverinfo": "skip", "legendrank": LAST}
     return [
         look | trace | {"x": array(trace["x"]), "y": array(trace["y"]), "name": "other sizes", "showlegend": i == 0}
         for i, trace in enumerate(traces.values())
@@ -112,7 +114,8 @@ def _floor(points: Sequence[KernelSpeed]) -> list[Json]:
     xs = [ENDS[0], *(100 * sparsity for sparsity in floors), ENDS[1]]
     widths = [*list(floors.values())[:1], *floors.values(), *list(floors.values())[-1:]]
     band = interval_band(list(xs), [1 / (1 + width) for width in widths], [1 + width for width in widths], BASE)
-    return [band | {"showlegend": True, "name": "noise floor", "legendrank": LAST}]
+    look = {"fillcolor": translucent(BASE, BAND), "showlegend": True, "name": "noise floor", "legendrank": LAST}
+    return [band | look]
 
 
 def _dense() -> Json:

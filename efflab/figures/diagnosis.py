@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from efflab.figures.text import bytes_text, ms_text
+from efflab.figures.layer_times import OVERHEAD, layer_rows
+from efflab.figures.text import bytes_text, ms_text, percent_text, ratio_text
 from efflab.measure.energy import WATTS_SOURCE
 from efflab.measure.memory import MeasuredMemory
 
@@ -18,6 +19,13 @@ MEMORY_MEASURED = (
     "By how much a process of its own grew when it loaded the file and ran it: its weights as ONNX Runtime packs them, "
     "its activations, and what it keeps for later."
 )
+WORDS = {
+    "MAC": "a multiplication and an addition",
+    "FLOP": "one of the two, so a MAC is two FLOPs",
+    "Node": "one operation of the file, as ONNX Runtime runs it",
+    "Ridge": "the FLOPs for each byte from which on arithmetic is the limit, no longer the memory",
+}
+"""What the words of a diagnosis mean."""
 CO2 = "Energy x grams for a kilowatt-hour; a kilowatt-hour is 3,600,000 J."
 MEASURED, COMPUTED, ESTIMATED = "measured", "computed", "estimated"
 READ = "read from the system"
@@ -85,6 +93,35 @@ def diagnosis_sentence(diagnosis: "Diagnosis") -> str:
     n = len(diagnosis.reasons)
     found = f"{len(holding)} of {n} reasons hold: {', '.join(holding)}" if holding else f"none of {n} reasons holds"
     return f"At batch {speed.batch} a run takes {change}; {found}."
+
+
+def rest_text(diagnosis: "Diagnosis") -> str:
+    """What is left of the time without the call, and where most of it goes, in numbers; no reason is guessed.
+
+    All of it is from the timing of the layers, which is another one than that of the costs.
+    """
+    times, base_ms = diagnosis.now.times, diagnosis.base.times.whole_ms
+    macs, base_macs = diagnosis.now.work.macs, diagnosis.base.work.macs
+    *layers, call = layer_rows(diagnosis.now.work, times)
+    rest_ms = times.whole_ms - call[1]
+    parts = [f"While the layers were timed, a run took {ms_text(times.whole_ms)}, the base {ms_text(base_ms)}: "]
+    parts[0] += f"{_less(base_ms, times.whole_ms)}, with {ratio_text(base_macs / max(1, macs))} fewer MACs."
+    if call[1] and rest_ms > 0:
+        without = f"Without the call ({ms_text(call[1])}) it would take {ms_text(rest_ms)}"
+        parts.append(f"{without}, {_less(base_ms, rest_ms)} than the base.")
+    rows, title = (layers, "The largest rest is") if diagnosis.holding else ([*layers, call], "")
+    name, ms, of_macs = max(rows, key=lambda row: row[1], default=call)
+    share = f"{ms_text(ms)}, {percent_text(ms / times.whole_ms, 0)} of the time"
+    share += "" if name == OVERHEAD else f" and {percent_text(of_macs / max(1, macs), 0)} of the MACs"
+    parts.append(f"{title or 'The largest share of the time is'} {name}: {share}.")
+    if not diagnosis.holding:
+        parts.append(f"None of the {len(diagnosis.reasons)} reasons holds, so this list has no reason for it.")
+    return " ".join(parts)
+
+
+def _less(base_ms: float, now_ms: float) -> str:
+    """2.5x less, or 1.2x more."""
+    return f"{ratio_text(base_ms / now_ms)} less" if now_ms <= base_ms else f"{ratio_text(now_ms / base_ms)} more"
 
 
 def caption(diagnosis: "Diagnosis") -> str:

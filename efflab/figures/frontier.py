@@ -13,11 +13,14 @@ from efflab.figures.picture import MAX_ROWS, Picture, draw
 from efflab.figures.text import percent_text, short
 from efflab.figures.theme import MARKERS, NOW, TUNED, Json
 from efflab.measure.break_even import BreakEven, KernelSpeed, frontier
+from efflab.measure.grid import still_needed
 
 LAYOUT_LOOKS = {"csr": (NOW, "solid", "circle"), "bsr": (TUNED, "dash", "square"), "dense": (NOW, "dot", "x")}
 """Colour, dash and marker of each layout."""
-NONE_Y = 108
+NONE_Y = 118
 """Where a mark stands that says: no measured sparsity is faster."""
+STEP = 0.001
+"""Sparsities that differ by less are written the same."""
 N_CHARACTERS = 36
 """Of one line of a caption."""
 SPREAD = 0.5
@@ -64,12 +67,33 @@ def turning_text(one: BreakEven) -> str:
     """Where sparse begins to win, in words: "not faster at 80 % zeros, faster from 90 % on"."""
     if one.sparsity is None and one.not_yet is None:
         return "the machine was too busy to tell"
+    low, high = one.not_yet or 0.0, 1.0 if one.sparsity is None else one.sparsity
+    between = [percent_text(sparsity, None) for sparsity in one.too_noisy if low < sparsity < high]
+    noisy = f", {' and '.join(between)} {'was' if len(between) == 1 else 'were'} too noisy to tell" if between else ""
     if one.sparsity is None:
-        return f"not faster at any measured sparsity, up to {percent_text(one.not_yet or 0.0, None)} zeros"
+        return f"not faster at any measured sparsity, up to {percent_text(one.not_yet or 0.0, None)} zeros{noisy}"
     begin = percent_text(one.sparsity, None)
     if one.not_yet is None:
-        return f"faster from {begin} zeros on, the lowest measured"
-    return f"not faster at {percent_text(one.not_yet, None)} zeros, faster from {begin} on"
+        return f"at most {begin} zeros{noisy or ', nothing below was measured'}"
+    return f"not faster at {percent_text(one.not_yet, None)} zeros, faster from {begin} on{noisy}"
+
+
+def needed_text(one: BreakEven) -> str:
+    """Which point is missing before the break-even is known: "a point between 75 and 84 %"; nothing if none is."""
+    needed = still_needed(one)
+    if needed is None:
+        return ""
+    low, high = needed
+    if one.sparsity is None:
+        return f"a point above {percent_text(low, None)}"
+    if one.not_yet is None:
+        return f"a point below {percent_text(high, None)}"
+    return f"a point at {percent_text(low, None)}" if high - low < STEP else f"a point {between_text(low, high)}"
+
+
+def between_text(low: float, high: float) -> str:
+    """Two fractions: "between 75 and 84 %"."""
+    return f"between {short(100 * low)} and {percent_text(high, None)}"
 
 
 def conditions_text(points: Sequence[KernelSpeed]) -> str:
@@ -124,13 +148,14 @@ def _layout(sizes: Sequence[tuple[int, int]], points: Sequence[KernelSpeed]) -> 
         },
         "yaxis": {
             "title": {"text": "break-even: zeros (%)"},
-            "range": [-4, 116],
+            "range": [-4, 126],
             "tickvals": [0, 20, 40, 60, 80, 100, NONE_Y],
             "ticktext": ["0", "20", "40", "60", "80", "100", "none"],
             **FIXED,
         },
         "annotations": [
-            words | {"y": 0.02, "yanchor": "bottom", "text": "below a mark dense is faster, from it on sparse"}
+            words
+            | {"y": 0.02, "yanchor": "bottom", "text": "from a mark on sparse is faster; along its bar it is not known"}
         ],
     }
 

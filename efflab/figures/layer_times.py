@@ -31,7 +31,7 @@ def layer_times(work: Work, times: LayerTimes) -> Picture:
     """
     if work.batch != times.batch:
         raise ValueError(f"work is of batch {work.batch} and times are of batch {times.batch}; take the same for both")
-    rows = _rows(work, times)
+    rows = layer_rows(work, times)
     total_ms, macs = sum(ms for _, ms, _ in rows), max(1, work.macs)
     kept = {name for name, _, _ in sorted(rows, key=lambda row: row[1], reverse=True)[:N_BARS]}
     shown = [row for row in rows if row[0] in kept]
@@ -45,7 +45,8 @@ def layer_times(work: Work, times: LayerTimes) -> Picture:
     return Picture(draw(traces, layout), _sentence(rows, times), _table(rows, total_ms, macs))
 
 
-def _rows(work: Work, times: LayerTimes) -> list[Row]:
+def layer_rows(work: Work, times: LayerTimes) -> list[Row]:
+    """Each layer, the nodes of no layer together, and the call itself last: name, milliseconds, MACs."""
     macs = {layer.name: layer.macs for layer in work.layers}
     rows: list[Row] = [
         (layer.name or "between layers", layer.median_ms, macs.get(layer.name, 0)) for layer in times.layers
@@ -60,9 +61,9 @@ def _sentence(rows: Sequence[Row], times: LayerTimes) -> str:
     share = percent_text(max(0.0, times.overhead_ms) / times.whole_ms, 0)
     busy = " The machine was busy, so the times are rough." if times.busy else ""
     return (
-        f"One batch of {times.batch} takes {ms_text(times.whole_ms)} on {times.threads} "
-        f"thread{'s' if times.threads > 1 else ''} of {times.machine}; of the layers {name} takes "
-        f"longest ({ms_text(ms)}), and the call itself takes {share}.{busy}"
+        f"While the layers were timed, a batch of {times.batch} took {ms_text(times.whole_ms)} on {times.threads} "
+        f"thread{'s' if times.threads > 1 else ''} of {times.machine}; of the layers {name} took "
+        f"longest ({ms_text(ms)}), and the call itself took {share}.{busy}"
     )
 
 

@@ -12,6 +12,7 @@ from efflab.figures.picture import MAX_ROWS, Picture, draw
 from efflab.figures.text import ms_text, percent_text
 from efflab.figures.theme import BASE, NOW, PREDICTED, Json
 from efflab.measure.layer_speed import LayerPoint
+from efflab.measure.reasons import FROM_CACHE
 from efflab.measure.roofline import Roofline
 
 MARGIN = 2.5
@@ -26,17 +27,28 @@ PLACES: dict[str, tuple[float, float]] = {
 }
 """Where a name may stand beside its point: the lower left corner of its box, in widths and heights of the box."""
 LOOKS = {"memory": (PREDICTED, "square"), "compute": (NOW, "circle")}
-"""Colour and marker of a layer by what limits it."""
+"""Colour and marker of a layer by the roof above it; whether that is what limits it, only its height says."""
 GIGA = 1e9
 
 Span = tuple[float, float]
 Box = tuple[float, float, float, float]
 
 
-def roofline(points: Sequence[LayerPoint], roof: Roofline) -> Picture:
+SIDES = {"memory": "left", "compute": "right"}
+"""Of the ridge, by what a layer there is limited by at most."""
+ROOFS = {"memory": "memory", "compute": "arithmetic"}
+"""Whose each roof is, in words."""
+
+
+def roofline(points: Sequence[LayerPoint], roof: Roofline, *, in_cache: bool = False) -> Picture:
     """Each layer at its FLOPs a byte (computed) and its FLOP/s (measured), under the roofs; both axes logarithmic.
 
     Names are left out where they would cover each other; the table has them all.
+
+    Args:
+        points: the layers.
+        roof: of this machine; the sloped one is that of the memory.
+        in_cache: the weights stay in the cache, so that the memory is no roof for them.
 
     Raises:
         ValueError: there is no point to show.
@@ -52,7 +64,7 @@ def roofline(points: Sequence[LayerPoint], roof: Roofline) -> Picture:
     traces += [_layers(limit, points, names, roof) for limit in LOOKS]
     x, y = _log_axis("FLOPs for each byte, computed", xs), _log_axis("GFLOP/s, measured", ys)
     layout = {"xaxis": x, "yaxis": y, "showlegend": True}
-    return Picture(draw(traces, layout), _sentence(points, roof), _table(points, roof))
+    return Picture(draw(traces, layout), _sentence(points, roof, in_cache), _table(points, roof))
 
 
 def _span(values: Sequence[float]) -> Span:
@@ -71,13 +83,14 @@ def _log_axis(title: str, span: Span) -> Json:
 
 def _roof(xs: Span, roof: Roofline) -> Json:
     corners = [xs[0], roof.ridge, xs[1]]
+    bandwidth, peak = roof.bandwidth_bytes_per_s / GIGA, roof.peak_flops / GIGA
     return {
         "type": "scatter",
         "mode": "lines",
         "x": corners,
         "y": [roof.attainable(x) / GIGA for x in corners],
         "line": {"color": BASE},
-        "name": f"roof: {roof.bandwidth_bytes_per_s / GIGA:.3g} GB/s, then {roof.peak_flops / GIGA:.3g} GFLOP/s",
+        "name": f"roof: memory {bandwidth:.3g} GB/s, then arithmetic {peak:.3g} GFLOP/s",
         "hoverinfo": "skip",
     }
 
@@ -107,7 +120,7 @@ def _layers(limit: str, points: Sequence[LayerPoint], names: dict[str, str], roo
         "textposition": [names.get(point.name, "middle right") for point in chosen],
         "customdata": [[_name(point), ms_text(point.time_ms)] for point in chosen],
         "marker": {"color": colour, "symbol": symbol},
-        "name": f"layers limited by {'memory' if limit == 'memory' else 'arithmetic'}",
+        "name": f"layers {SIDES[limit]} of the ridge",
         "hovertemplate": "%{customdata[0]}: %{y:.3~g} GFLOP/s, %{x:.3~g} FLOPs a byte, %{customdata[1]}<extra></extra>",
         "cliponaxis": False,
     }
@@ -162,26 +175,40 @@ def _name(point: LayerPoint) -> str:
     return point.name or "between layers"
 
 
-def _sentence(points: Sequence[LayerPoint], roof: Roofline) -> str:
+def above_text(points: Sequence[LayerPoint], roof: Roofline, *, in_cache: bool = False) -> str:
+    """Why layers lie above the sloped roof; nothing where none does."""
+    shares = {_name(p): _share(p, roof) for p in points if roof.limit(p.intensity) == "memory"}
+    above = [name for name, share in shares.items() if share > 1]
+    if not above:
+        return ""
+    far = [name for name in above if in_cache or shares[name] > FROM_CACHE]
+    near = [name for name in above if name not in far]
+    why = "the weights fit into the cache" if in_cache else "what is faster takes its numbers from the cache"
+    parts = [f"{_lie(far)} above it: the sloped roof is that of the memory, and {why}."] if far else []
+    if near:
+        parts.append(f"{_lie(near)} a little above it: it mostly reads, and the memory was timed with writing, too.")
+    return " ".join(parts)
+
+
+def _lie(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} lie{'s' if len(names) == 1 else ''}"
+
+
+def _sentence(points: Sequence[LayerPoint], roof: Roofline, in_cache: bool) -> str:
     left = [point for point in points if roof.limit(point.intensity) == "memory"]
     parts = [
-        f"{len(left)} of {len(points)} layers do less than {roof.ridge:.2g} FLOPs for each byte, so memory limits "
-        f"them, on {roof.threads} thread{'s' if roof.threads > 1 else ''} of {roof.machine}."
+        f"{len(left)} of {len(points)} layers are left of the ridge, {roof.ridge:.2g} FLOPs for each byte, on "
+        f"{roof.threads} thread{'s' if roof.threads > 1 else ''} of {roof.machine}."
     ]
     fastest, slowest = max(points, key=lambda point: point.flops_per_s), max(points, key=lambda point: point.time_ms)
     parts.append(
         f"{_name(fastest)} is the fastest with {fastest.flops_per_s / GIGA:.3g} GFLOP/s; {_name(slowest)} takes "
         f"longest, {ms_text(slowest.time_ms)}, at {percent_text(_share(slowest, roof), 0)} of its roof."
     )
-    above = {
-        limit: [_name(p) for p in points if roof.limit(p.intensity) == limit and _share(p, roof) > 1] for limit in LOOKS
-    }
-    if above["memory"]:
-        parts.append(
-            f"Above the roof, as their numbers come from the cache, not from memory: {', '.join(above['memory'])}."
-        )
-    if above["compute"]:
-        parts.append(f"Above the flat roof, which was measured in a slower moment: {', '.join(above['compute'])}.")
+    parts += filter(None, [above_text(points, roof, in_cache=in_cache)])
+    higher = [_name(p) for p in points if roof.limit(p.intensity) == "compute" and _share(p, roof) > 1]
+    if higher:
+        parts.append(f"Above the flat roof, which was measured in a slower moment: {', '.join(higher)}.")
     if roof.busy:
         parts.append("The machine was busy while the roof was measured, so it may be too low.")
     return " ".join(parts)
@@ -200,10 +227,10 @@ def _table(points: Sequence[LayerPoint], roof: Roofline) -> pd.DataFrame:
             round(point.flops_per_s / GIGA, 2),
             round(roof.attainable(point.intensity) / GIGA, 2),
             round(100 * _share(point, roof)),
-            roof.limit(point.intensity),
+            ROOFS[roof.limit(point.intensity)],
             float(f"{point.time_ms:.3g}"),
         )
         for point in points[:MAX_ROWS]
     ]
-    columns = ["layer", "FLOPs a byte", "GFLOP/s", "roof (GFLOP/s)", "of the roof (%)", "limit", "time (ms)"]
+    columns = ["layer", "FLOPs a byte", "GFLOP/s", "roof (GFLOP/s)", "of the roof (%)", "whose roof", "time (ms)"]
     return pd.DataFrame(rows, columns=columns)

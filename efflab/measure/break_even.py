@@ -27,7 +27,8 @@ class BreakEven:
     """Where sparse begins to be faster than dense, for one layout, matrix size and batch.
 
     `sparsity` is the smallest measured one from which on each is measurably faster, or None where there is none;
-    `not_yet` is the largest that is not, or None where all are. The true break-even lies between the two.
+    `not_yet` is the largest that is not, or None where all are. The true break-even lies between the two. `too_noisy`
+    are those measured in so busy a moment that they say nothing, rising.
     """
 
     layout: str
@@ -38,6 +39,7 @@ class BreakEven:
     threads: int
     sparsity: float | None
     not_yet: float | None
+    too_noisy: tuple[float, ...] = ()
 
 
 def break_even(
@@ -101,11 +103,16 @@ def frontier(points: Iterable[KernelSpeed]) -> tuple[BreakEven, ...]:
     Reference: Han et al., 2015, arXiv 1510.00149, section 6.3.
     """
     groups: dict[Line, dict[float, bool]] = {}
+    noisy: dict[Line, list[float]] = {}
     for point in latest(points):
         group = groups.setdefault(line_of(point), {})
         if point.is_telling:
             group[point.sparsity] = point.is_faster
-    return tuple(BreakEven(*line, *_ends(faster)) for line, faster in groups.items())
+        else:
+            noisy.setdefault(line_of(point), []).append(point.sparsity)
+    return tuple(
+        BreakEven(*line, *_ends(faster), tuple(sorted(noisy.get(line, ())))) for line, faster in groups.items()
+    )
 
 
 def latest(points: Iterable[KernelSpeed]) -> tuple[KernelSpeed, ...]:

@@ -9,16 +9,20 @@ Reference: Han et al., Deep Compression, 2015, arXiv 1510.00149, section 6.3, wh
 Where we simplify: one block size, one thread, zeros at random places. At work: your own layers and masks.
 """
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from efflab.measure.break_even import BreakEven, KernelSpeed, KernelStopwatch, break_even
+from efflab.measure.break_even import BreakEven, KernelSpeed, KernelStopwatch, break_even, line_of
 from efflab.measure.speed import SpeedError
 
-POINT_S = 0.15
-"""What a point takes besides its timing, about: matrices are made and warmed up, and large ones take six rounds."""
+POINT_S, WEIGHT_S = 0.02, 0.12e-6
+"""What a point takes besides its timing, about, and for each weight of its matrix: it is made and warmed up, and a
+large one takes longer for its six rounds."""
 CLOSE = 0.1
 """A break-even is known when a point that is not faster and one that is are no further apart than this."""
+LAST = 0.99
+"""Above this fraction of zeros hardly a weight is left, so nobody is asked for a point there."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Grid:
     @property
     def about_s(self) -> float:
         """How many seconds that takes, about."""
-        return self.n_points * (self.seconds + POINT_S)
+        weights = sum(rows * columns for rows, columns in self.sizes) * self.n_points / max(1, len(self.sizes))
+        return self.n_points * (self.seconds + POINT_S) + weights * WEIGHT_S
 
     def knows(self, one: BreakEven) -> bool:
         """Whether the points lie close enough to say where the break-even is, or that it is below the whole grid."""
@@ -55,8 +60,32 @@ class Grid:
         return one.sparsity - one.not_yet < CLOSE + 1e-9
 
 
+def bracket(one: BreakEven) -> tuple[float, float] | None:
+    """Between which two sparsities the break-even lies; None until they are no further apart than `CLOSE`."""
+    low = one.not_yet or 0.0
+    return None if one.sparsity is None or one.sparsity - low >= CLOSE + 1e-9 else (low, one.sparsity)
+
+
+def still_needed(one: BreakEven) -> tuple[float, float] | None:
+    """Between which sparsities a point is missing for a `bracket`; None if there is one, or no room for a point.
+
+    Where one point can be enough, the ends are those between which it is, whichever way it turns out.
+    """
+    if bracket(one) is not None or (one.sparsity is None and one.not_yet is None):
+        return None
+    low, high = one.not_yet or 0.0, 1.0 if one.sparsity is None else one.sparsity
+    if one.sparsity is None:
+        return (low, high) if low < LAST - 1e-9 else None
+    is_one_enough = one.not_yet is not None and high - low <= 2 * CLOSE + 1e-9
+    return (round(high - CLOSE, 4), round(low + CLOSE, 4)) if is_one_enough else (low, high)
+
+
 def measure_grid(
-    stopwatch: KernelStopwatch, grid: Grid | None = None, *, stale: Callable[[], bool] | None = None
+    stopwatch: KernelStopwatch,
+    grid: Grid | None = None,
+    *,
+    known: Iterable[KernelSpeed] = (),
+    stale: Callable[[], bool] | None = None,
 ) -> Iterator[KernelSpeed]:
     """Measure the whole grid, one point at a time; ends early when `stale` turns true.
 
@@ -65,6 +94,7 @@ def measure_grid(
     Args:
         stopwatch: what times; it stays up afterwards.
         grid: what to measure; the usual one if not given.
+        known: points that were measured before; they are measured again, but last.
         stale: says whether the rest is not wanted any more.
 
     Raises:
@@ -73,23 +103,36 @@ def measure_grid(
 
     Reference: Han et al., 2015, arXiv 1510.00149, section 6.3.
     """
-    grid, errors = grid or Grid(), []
-    for layout in grid.layouts:
+    grid, errors = grid or Grid(), dict[str, SpeedError]()
+    for layout, size, batch, sparsity in _settings(grid, known):
         if stale and stale():
             return
+        if layout in errors:
+            continue
         try:
             yield from break_even(
                 stopwatch,
                 layout,
-                sizes=grid.sizes,
-                batches=grid.batches,
-                sparsities=grid.sparsities,
+                sizes=(size,),
+                batches=(batch,),
+                sparsities=(sparsity,),
                 block=grid.block,
                 threads=grid.threads,
                 seconds=grid.seconds,
                 stale=stale,
             )
         except SpeedError as error:
-            errors.append(error)
+            errors[layout] = error
     if errors:
-        raise errors[0]
+        raise next(iter(errors.values()))
+
+
+def _settings(grid: Grid, known: Iterable[KernelSpeed]) -> list[tuple[str, tuple[int, int], int, float]]:
+    """Layout, size, batch and sparsity of each point, in order; those that are known last."""
+    there = {(line_of(point), point.sparsity) for point in known}
+
+    def is_known(setting: tuple[str, tuple[int, int], int, float]) -> bool:
+        layout, size, batch, sparsity = setting
+        return ((layout, grid.block if layout == "bsr" else 1, *size, batch, grid.threads), sparsity) in there
+
+    return sorted(itertools.product(grid.layouts, grid.sizes, grid.batches, grid.sparsities), key=is_known)

@@ -146,10 +146,11 @@ def overhead_bound(times: LayerTimes) -> Reason:
     """Calling the network costs as much as running it."""
     share = times.overhead_ms / times.whole_ms
     evidence = {"overhead_ms": times.overhead_ms, "whole_ms": times.whole_ms, "contention": times.contention}
-    part = f"{max(0.0, times.overhead_ms):.3f} ms ({_percent(max(0.0, share))})"
-    sentence = f"Of {times.whole_ms:.3f} ms, {part} is the call itself"
+    part = f"{max(0.0, times.overhead_ms):.3f} ms of it ({_percent(max(0.0, share))})"
+    sentence = f"While the layers were timed, a run took {times.whole_ms:.3f} ms; {part} is the call itself"
     if times.busy:
-        sentence += f", but the machine was busy ({_percent(times.contention)}), so this is not sure; measure again."
+        waited = f"the stopwatch waited for a processor for {_percent(times.contention)} of that time"
+        sentence += f", but {waited}, so this is not sure; measure again."
     elif share > OVERHEAD:
         sentence += "; smaller layers cannot make that shorter, a larger batch can share it."
     else:
@@ -213,7 +214,7 @@ def memory_bound(
     nodes_ms = sum(node.median_ms for node in times.nodes) if times else 0.0  # 0: too short for the profiler
     moved_per_s, bandwidth = work.moved_bytes / (nodes_ms or time_ms) * 1000, roofline.bandwidth_bytes_per_s
     below = roofline.limit(work.intensity) == "memory"
-    fits = 0 < work.weight_bytes <= CACHED * (cache_bytes or 0)
+    fits = weights_in_cache(work, cache_bytes)
     holds = below and share > WEIGHTS and not fits and NEAR_ROOF < moved_per_s / bandwidth <= FROM_CACHE
     evidence: dict[str, Value] = {"intensity": work.intensity, "ridge": roofline.ridge, "weight_share": share}
     evidence |= {"bytes_per_s": moved_per_s, "bandwidth_bytes_per_s": bandwidth, "weight_bytes": work.weight_bytes}
@@ -232,9 +233,16 @@ def memory_bound(
         )
     elif moved_per_s > FROM_CACHE * bandwidth:
         sentence += ": so they come from a cache, which may be the limit, but the memory is not"
+    elif moved_per_s > bandwidth:
+        sentence += ": a little less, for it was timed with writing, and a network mostly reads"
     elif below and not holds:
         sentence += ": something else is the limit"
     return Reason("bound by memory", holds, f"{sentence}.", evidence)
+
+
+def weights_in_cache(work: Work, cache_bytes: int | None) -> bool:
+    """Whether the weights stay in the processor's cache from one run to the next; False where it is not known."""
+    return 0 < work.weight_bytes <= CACHED * (cache_bytes or 0)
 
 
 def too_many_threads(threads: int, n_cores: int) -> Reason:
@@ -265,7 +273,8 @@ def extra_nodes(times: LayerTimes, base_times: LayerTimes) -> Reason:
 def machine_busy(speed: Speed) -> Reason:
     """Other programs took the processor meanwhile."""
     limit = f"above {_percent(BUSY)} the numbers are rough" if speed.busy else f"up to {_percent(BUSY)} is no harm"
-    sentence = f"The stopwatch waited for a processor for {_percent(speed.contention)} of the time; {limit}."
+    waited = f"the stopwatch waited for a processor for {_percent(speed.contention)} of the time"
+    sentence = f"While the network and its base were timed in turns, {waited}; {limit}."
     return Reason("the machine was busy", speed.busy, sentence, {"contention": speed.contention})
 
 

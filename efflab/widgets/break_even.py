@@ -8,9 +8,10 @@ Reference: Han et al., Deep Compression, 2015, arXiv 1510.00149, section 6.3.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from efflab.figures.frontier import between_text, layout_text, needed_text, size_text
 from efflab.knobs import Setting, Value
 from efflab.measure.break_even import BreakEven, KernelSpeed, frontier, latest, line_of
-from efflab.measure.grid import Grid, measure_grid
+from efflab.measure.grid import Grid, bracket, measure_grid
 from efflab.measure.kept_points import add_points, read_points
 from efflab.measure.kernel_speed import KernelStopwatch, kernel_stopwatch
 from efflab.measure.speed import SpeedError
@@ -33,8 +34,8 @@ class BreakEvenExplorer(Panel):
     start: settings to begin with: layout, size ("1024x1024"), batch ("1") and sparsity.
     gate: a prediction, of a break-even in percent, that must be made before the controls unlock.
     at: the layout, size and batch that the prediction is about; those of `start` if not given.
-    answer: where the answer is not the break-even in percent, a function of the explorer that gives it, or None while
-        it is not known.
+    answer: where the answer is not the middle of the two sparsities between which the break-even lies, a function of
+        the explorer that gives it, or None while it is not known.
     stopwatch: what times; the one of this process if not given.
 
     Raises:
@@ -53,7 +54,7 @@ class BreakEvenExplorer(Panel):
     ) -> None:
         self.grid, self.gate = grid or Grid(), gate
         self.point: KernelSpeed | None = None
-        self._stopwatch, self._answer = stopwatch, answer or _percent_asked_for
+        self._stopwatch, self._answer = stopwatch, answer or _middle_asked_for
         kept = read_points()
         self.points: tuple[KernelSpeed, ...] = kept.content or ()
         begin = first_settings(self.grid, start or {})
@@ -96,6 +97,21 @@ class BreakEvenExplorer(Panel):
     def break_even_of(self, asked: Asked) -> BreakEven | None:
         """Between which sparsities the break-even lies, as far as was measured; None where nothing was."""
         return next(iter(frontier(point for point in self.points if line_of(point) == asked.line)), None)
+
+    @property
+    def prediction_text(self) -> str:
+        """Where the break-even that the prediction is about lies, or which point its answer still needs."""
+        if self.gate is None or self._answer is not _middle_asked_for:
+            return ""
+        name = f"{layout_text(self.at.layout, self.at.block)} {size_text(self.at.rows, self.at.columns)}"
+        where, one = f"{name} at batch {self.at.batch}", self.break_even_of(self.at)
+        found = one and bracket(one)
+        if found:
+            return f" The break-even of {where} lies {between_text(*found)} zeros; above stands the middle."
+        if self.gate.measured is not None:
+            return ""
+        missing = (needed_text(one) if one else "") or "another point"
+        return f" Your prediction waits for {where}; still needed: {missing}."
 
     def set(self, **settings: Setting) -> None:
         """Move controls as a hand would: `explorer.set(sparsity=0.8, batch="64")`.
@@ -173,7 +189,7 @@ class BreakEvenExplorer(Panel):
 
     def _measure(self, progress: Progress, measured: list[KernelSpeed]) -> None:
         watch = self._stopwatch or kernel_stopwatch()
-        for point in measure_grid(watch, self.grid, stale=lambda: progress.is_stopped):
+        for point in measure_grid(watch, self.grid, known=self.points, stale=lambda: progress.is_stopped):
             measured.append(point)
             self._take(point)
             self._show(self.asked, "")
@@ -197,12 +213,15 @@ class BreakEvenExplorer(Panel):
         self.stage.draw(asked, self.point, self.points, self.break_even_of(asked), state)
         if pictures:
             self.stage.draw_pictures(asked, self.point, self.points)
-        self.readout.sentence = sentence(asked, self.point)
+        self.readout.sentence = sentence(asked, self.point) + self.prediction_text
         self._answer_gate()
 
     def _answer_gate(self) -> None:
         self.tell_answer(self.gate, self._answer(self))
 
 
-def _percent_asked_for(explorer: BreakEvenExplorer) -> float | None:
-    return explorer.percent_of(explorer.at)
+def _middle_asked_for(explorer: BreakEvenExplorer) -> float | None:
+    """The middle in percent, once the two sparsities around the break-even are close: a guess between them is close."""
+    one = explorer.break_even_of(explorer.at)
+    found = bracket(one) if one is not None else None
+    return round(50 * sum(found), 2) if found else None

@@ -50,10 +50,11 @@ class Asked:
 
 def knobs(grid: Grid) -> dict[str, Knob]:
     """What can be moved: any sparsity, and the layouts, sizes and batches of the grid."""
+    blocks = f"in blocks of {size_text(grid.block, grid.block)}"
     sizes = tuple(size_text(rows, columns) for rows, columns in grid.sizes)
     return {
         "sparsity": SPARSITY,
-        "layout": Choice(grid.layouts, "how the zeros are left out: one by one, or in blocks"),
+        "layout": Choice(grid.layouts, f"how zeros are left out: one by one (csr), or {blocks} (bsr)"),
         "size": Choice(sizes, "outputs x inputs of the layer"),
         "batch": Choice(tuple(map(str, grid.batches)), "inputs in a run"),
     }

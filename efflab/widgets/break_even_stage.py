@@ -11,7 +11,7 @@ from html import escape
 import ipywidgets
 
 from efflab.figures import frontier_map, sparse_speed
-from efflab.figures.frontier import layout_text, size_text, turning_text
+from efflab.figures.frontier import between_text, layout_text, needed_text, size_text, turning_text
 from efflab.figures.text import bytes_text, ms_text, percent_text, ratio_text
 from efflab.measure.break_even import BreakEven, KernelSpeed
 from efflab.measure.grid import Grid
@@ -53,7 +53,8 @@ class BreakEvenStage(ipywidgets.VBox):
         there = f"{count}, the last measured {when_text(max(dates))}" if dates else reason
         there = f"{there[:1].upper()}{there[1:]}. " if there else ""
         takes = f"<b>Measure this CPU</b> times {self._grid.n_points} products, which takes {about_text(self._grid)}"
-        self.note.value = f"<p>{escape(there)}{takes}; Stop keeps what was measured.</p>"
+        after = "Stop keeps what was measured, and the button goes on with what is missing"
+        self.note.value = f"<p>{escape(there)}{takes}; {after}.</p>"
 
     def draw(
         self, asked: Asked, point: KernelSpeed | None, points: Sequence[KernelSpeed], one: BreakEven | None, state: str
@@ -121,8 +122,12 @@ def _break_even(asked: Asked, one: BreakEven | None) -> str:
     where = f"{layout_text(asked.layout, asked.block)}, {size_text(asked.rows, asked.columns)}, batch {asked.batch}"
     if one is None:
         return tile("Break-even", "...", f"{where}: not measured yet")
-    change = "none measured" if one.sparsity is None else f"from {percent_text(one.sparsity, None)} zeros"
-    return tile("Break-even", change, f"{where}: {escape(turning_text(one))} {badge('measured')}")
+    change = "none measured" if one.sparsity is None else f"at most {percent_text(one.sparsity, None)} zeros"
+    if one.sparsity is not None and one.not_yet is not None:
+        change = f"{between_text(one.not_yet, one.sparsity)} zeros"
+    lines = [f"{where}: {escape(turning_text(one))} {badge('measured')}"]
+    needed = needed_text(one)
+    return tile("Break-even", change, *lines, *([f"still needed: {needed}"] if needed else []))
 
 
 def _code(calls: str) -> str:

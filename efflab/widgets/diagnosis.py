@@ -8,6 +8,7 @@ from collections.abc import Callable
 import ipywidgets
 from torch import nn
 
+from efflab.figures.diagnosis import diagnosis_sentence
 from efflab.lab.diagnosis import Diagnosis, diagnose
 from efflab.lab.rates import Rates
 from efflab.training import Progress
@@ -42,7 +43,7 @@ class DiagnosisView(DiagnosisPanel):
     ) -> None:
         self.model, self.base, self.shape = model, base, shape
         self.gate, self._answer = gate, answer or first_reason
-        self.prepare(self._make, batch=batch, on_found=self._answer_gate)
+        self.prepare(self._make, batch=batch, on_found=self._answer_gate, are_alike=lambda one, other: True)
         parts = self.diagnosing
         self.desk = Desk({"batch": self.batch_control}, [parts.button], [], self.project, parts.running)
         main = ipywidgets.VBox([parts.stage])
@@ -66,8 +67,8 @@ class DiagnosisView(DiagnosisPanel):
         self.diagnosing.stage.clear(text)
 
     def _turn(self) -> None:
-        self.readout.sentence = ""
         self.diagnosing.turn_to(self.batch)
+        self.readout.sentence = diagnosis_sentence(self.diagnosis) if self.diagnosis else ""
 
     def _make(self, subject: int, *, rates: Rates, progress: Progress, stale: Stale) -> Diagnosis | None:
         return diagnose(self.model, self.base, self.shape, batch=subject, rates=rates, progress=progress, stale=stale)

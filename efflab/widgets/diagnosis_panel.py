@@ -1,7 +1,8 @@
 """A panel that can look where the time goes: the button, the bar, what was found, and the choice of a batch.
 
 Nothing is measured before the button is pressed. What is shown always belongs to what is asked about now: a newer
-subject ends a measurement that runs, and takes what was shown away.
+subject ends a measurement that runs, and takes what was shown away. What was measured is kept: going back to a subject
+shows it again at once, and the button measures it anew.
 """
 
 import threading
@@ -24,6 +25,9 @@ LOOK = "Look where the time goes"
 BEFORE = "Nothing is measured yet. The button times every layer: about ten seconds, and twenty the first time."
 FAILED = "Not measured: see the message below."
 STOPPED = "Stopped before the end, so there is nothing to show."
+STOPPED_AGAIN = "Stopped before the end. What you see was measured before."
+KEPT = 12
+"""So many diagnoses are kept, the newest."""
 BATCHES = ("1", "64")
 """The batches to choose from: one image, and enough for the overhead of a call to be shared."""
 
@@ -43,10 +47,19 @@ class Diagnosing(Generic[S]):
     """The button, the bar of the work and the stage, for a panel that puts them on the screen.
 
     ask: makes the diagnosis. panel: says the sentence, and the errors. on_found: is called after it was shown.
+    are_alike: whether two subjects are the same network at different batches, so that their reasons are compared.
     """
 
-    def __init__(self, ask: Ask[S], panel: Panel, on_found: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        ask: Ask[S],
+        panel: Panel,
+        on_found: Callable[[], object] = lambda: None,
+        are_alike: Callable[[S, S], bool] = lambda one, other: one == other,
+    ) -> None:
         self.subject: S | None = None
+        self._kept: list[tuple[S, Diagnosis]] = []
+        self._are_alike = are_alike
         self._ask, self._panel, self._on_found = ask, panel, on_found
         self._is_locked, self._changing = False, threading.Lock()
         self.button = button(LOOK, self.look, "times every layer, beside the base")
@@ -60,13 +73,16 @@ class Diagnosing(Generic[S]):
         return self.stage.diagnosis
 
     def turn_to(self, subject: S | None) -> None:
-        """Be about this from now on; what is shown or measured of another one goes. None: there is nothing to ask."""
+        """Be about this from now on; what is shown or measured of another one goes. None: there is nothing to ask.
+
+        What was measured of it before is shown at once.
+        """
         with self._changing:
             if subject is None or subject != self.subject:
                 self.subject = subject
                 self.stop()
                 worker().cancel(self._key)
-                self.stage.clear(BEFORE if subject is not None else "")
+                self._draw_kept(subject)
             self._free()
 
     def look(self) -> None:
@@ -102,7 +118,9 @@ class Diagnosing(Generic[S]):
 
         self._show(subject, "Measuring.")
         yield from self.running.follow(work, progress)
-        if self._show(subject, found[0] or STOPPED) and found[0]:
+        if found[0] is None:
+            self._show(subject, STOPPED)
+        elif self._show(subject, found[0]):
             self._panel.readout.sentence = diagnosis_sentence(found[0])
             self._on_found()
 
@@ -111,11 +129,22 @@ class Diagnosing(Generic[S]):
         with self._changing:
             if subject != self.subject:
                 return False
-            if isinstance(what, str):
-                self.stage.clear(what)
+            if isinstance(what, Diagnosis):
+                self._kept = [*((s, d) for s, d in self._kept if s != subject), (subject, what)][-KEPT:]
+                self._draw_kept(subject)
+            elif what == STOPPED:
+                self._draw_kept(subject, STOPPED, STOPPED_AGAIN)
             else:
-                self.stage.draw(what)
+                self.stage.clear(what)
             return True
+
+    def _draw_kept(self, subject: S | None, otherwise: str = BEFORE, note: str = "") -> None:
+        """Show what was measured of the subject, with a note, or say what there is otherwise."""
+        kept = next((diagnosis for one, diagnosis in self._kept if one == subject), None)
+        if kept is None or subject is None:
+            self.stage.clear(otherwise if subject is not None else "")
+        else:
+            self.stage.draw(kept, [one for other, one in self._kept if self._are_alike(subject, other)], note)
 
     def _failed(self, subject: S, error: BaseException) -> None:
         if self._show(subject, FAILED):
@@ -128,14 +157,23 @@ class DiagnosisPanel(Panel):
     diagnosing: Diagnosing[Any]
     batch_control: Control
 
-    def prepare(self, ask: Ask[Any], *, batch: int = 1, on_found: Callable[[], object] = lambda: None) -> None:
+    def prepare(
+        self,
+        ask: Ask[Any],
+        *,
+        batch: int = 1,
+        on_found: Callable[[], object] = lambda: None,
+        are_alike: Callable[[Any, Any], bool] = lambda one, other: one == other,
+    ) -> None:
         """Make the parts; they are put on the screen by whoever inherits.
+
+        are_alike: as `Diagnosing` takes it.
 
         Raises:
             ValueError: the batch is none of `BATCHES`.
         """
         self.batch_control = Control("batch", Choice(BATCHES, "images in a run that is timed"), str(batch))
-        self.diagnosing = Diagnosing(ask, self, on_found)
+        self.diagnosing = Diagnosing(ask, self, on_found, are_alike)
 
     @property
     def batch(self) -> int:

@@ -9,17 +9,24 @@ from html import escape
 import ipywidgets
 
 from efflab.figures import layer_times, roofline
-from efflab.figures.diagnosis import BADGES, CostRow, caption, cost_rows
+from efflab.figures.diagnosis import BADGES, WORDS, CostRow, caption, cost_rows, rest_text
+from efflab.figures.roofline import above_text
 from efflab.lab.diagnosis import Diagnosis
 from efflab.lab.rates import Rates
 from efflab.measure.carbon import carbon_intensities
-from efflab.measure.reasons import Reason
+from efflab.measure.reasons import Reason, weights_in_cache
 from efflab.widgets.parts import scrolling, wide
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
 
 OWN = "your own number"
 """What the chooser of a country says when the grams are no country's."""
+
+
+ROOF_NOTE = (
+    "A layer left of the ridge may wait for memory, and does if it stands close below the sloped roof; far below, "
+    "something else is the limit."
+)
 
 
 class DiagnosisStage(ipywidgets.VBox):
@@ -29,7 +36,9 @@ class DiagnosisStage(ipywidgets.VBox):
         self.diagnosis: Diagnosis | None = None
         self.rates = Rates.of()
         self._fail, self._is_quiet = fail, False
-        self.note, self.reasons, self.costs = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self.note, self.reasons, self.compared, self.rest, self.roof_note, self.costs = (
+            ipywidgets.HTML() for _ in range(6)
+        )
         self.layers, self.roofline = PictureView(height=460), PictureView(height=400)
         self._watts, self._grams = _number(), _number()
         self._country = ipywidgets.Dropdown(options=[*carbon_intensities(), OWN], layout=wide())
@@ -41,7 +50,8 @@ class DiagnosisStage(ipywidgets.VBox):
             ]
         )
         self._assumed.add_class("efflab-assumed")
-        super().__init__([self.note, self.reasons, self.layers, self.roofline, self.costs, self._assumed])
+        words = [self.note, self.reasons, self.rest, self.compared]
+        super().__init__([*words, self.layers, self.roofline, self.roof_note, self.costs, self._assumed])
         self._put_rates()
         self.clear("")
         self._watts.observe(lambda change: self._typed(watts=change["new"]), "value")
@@ -52,20 +62,30 @@ class DiagnosisStage(ipywidgets.VBox):
         """Show no numbers but this sentence."""
         self.diagnosis = None
         self.note.value = f"<div class='efflab-verdict'>{escape(text)}</div>" if text else ""
-        self.reasons.value = self.costs.value = ""
+        for part in (self.reasons, self.compared, self.rest, self.roof_note, self.costs):
+            part.value = ""
         for view in (self.layers, self.roofline):
             view.hide()
         self._assumed.layout.display = "none"
 
-    def draw(self, diagnosis: Diagnosis) -> None:
-        """Show a diagnosis, with the watts and the grid that are assumed now."""
+    def draw(self, diagnosis: Diagnosis, beside: Sequence[Diagnosis] = (), note: str = "") -> None:
+        """Show a diagnosis, with the watts and the grid that are assumed now.
+
+        beside: the same network at all batches that were measured, to compare the reasons. note: a sentence above all.
+        """
         self.diagnosis = diagnosis = diagnosis.at(self.rates)
-        self.note.value = "".join(f"<p>{escape(note[:1].upper() + note[1:])}.</p>" for note in diagnosis.notes)
+        notes = [*filter(None, [note.rstrip(".")]), *diagnosis.notes]
+        self.note.value = "".join(f"<p>{escape(note[:1].upper() + note[1:])}.</p>" for note in notes)
         self.reasons.value = reasons_html(diagnosis.reasons)
+        self.compared.value = compared_html(beside) if len(beside) > 1 else ""
+        self.rest.value = rest_html(diagnosis)
         if diagnosis.now.times.layers:
             self.layers.show_picture(layer_times(diagnosis.now.work, diagnosis.now.times))
         if diagnosis.roofline and diagnosis.points:
-            self.roofline.show_picture(roofline(diagnosis.points, diagnosis.roofline))
+            in_cache = weights_in_cache(diagnosis.now.work, diagnosis.machine.cache_bytes)
+            self.roofline.show_picture(roofline(diagnosis.points, diagnosis.roofline, in_cache=in_cache))
+            above = above_text(diagnosis.points, diagnosis.roofline, in_cache=in_cache)
+            self.roof_note.value = f"<p>{escape(f'{ROOF_NOTE} {above}'.strip())}</p>"
         self._draw_costs()
         self._assumed.layout.display = ""
 
@@ -122,6 +142,30 @@ def reasons_html(reasons: Sequence[Reason]) -> str:
     return f"{head}<ul class='efflab-reasons' aria-label='Reasons'>{items}</ul>"
 
 
+def compared_html(diagnoses: Sequence[Diagnosis]) -> str:
+    """Which reasons hold at which batch, as a table."""
+    ordered = sorted(diagnoses, key=lambda one: one.speed.batch)
+    busy = [one.speed.busy or one.now.times.busy for one in ordered]
+    texts = [f"batch {d.speed.batch}{', machine busy' if b else ''}" for d, b in zip(ordered, busy, strict=True)]
+    heads = "".join(f"<th scope='col'>{text}</th>" for text in ("Reason", *texts))
+    holds = [{reason.name: reason.holds for reason in one.reasons} for one in ordered]
+    names = dict.fromkeys(reason.name for one in ordered for reason in one.reasons)
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name[:1].upper() + name[1:])}</th>"
+        f"{''.join(f'<td>{_mark(one.get(name))}</td>' for one in holds)}</tr>"
+        for name in names
+    )
+    caption_ = "<caption>The same network, as it was measured at each batch</caption>"
+    table = f"<table class='efflab-machine'>{caption_}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return scrolling(table, "reasons at each batch")
+
+
+def rest_html(diagnosis: Diagnosis) -> str:
+    """What is left of the time, in numbers, and what the words mean."""
+    words = "; ".join(f"<b>{word}</b>: {escape(text)}" for word, text in WORDS.items())
+    return f"<p>{escape(rest_text(diagnosis))} {badge('measured')} {badge('computed')}</p><p>{words}.</p>"
+
+
 def costs_html(rows: Sequence[CostRow], about: str) -> str:
     """The costs as a table."""
     heads = "".join(f"<th scope='col'>{text}</th>" for text in ("It takes", "base", "now", "From where"))
@@ -138,13 +182,17 @@ def costs_html(rows: Sequence[CostRow], about: str) -> str:
 
 
 def _reason(reason: Reason) -> str:
-    look, mark = ("efflab-holds", "● holds") if reason.holds else ("efflab-not", "○ does not hold")
+    look, mark = "efflab-holds" if reason.holds else "efflab-not", _mark(reason.holds)
     badges = " ".join(badge(kind) for kind in BADGES[reason.name])
     name = escape(reason.name[:1].upper() + reason.name[1:])
     return (
         f"<li class='{look}'><span class='efflab-mark'>{mark}</span> <b>{name}</b> {badges}"
         f"<div>{escape(reason.sentence)}</div></li>"
     )
+
+
+def _mark(holds: bool | None) -> str:
+    return {True: "● holds", False: "○ does not hold", None: "not known"}[holds]
 
 
 def _number() -> ipywidgets.FloatText:

@@ -5,6 +5,8 @@ import plotly.graph_objects as go
 import pytest
 
 from efflab.figures import Picture, frontier_map, sparse_speed, theme
+from efflab.figures.frontier import needed_text, turning_text
+from efflab.measure.break_even import frontier
 from efflab.measure.speed import summarise
 from tests.support import product
 
@@ -161,10 +163,66 @@ def test_series_differ_in_marker_and_do_not_hide_each_other():
 def test_the_frontiers_sentence_names_the_ends_and_those_without_one():
     assert frontier_map([*LINE, *BLOCKS, *OTHERS]).sentence == (
         "The break-even on 1 thread; a machine. "
-        "It comes earliest for CSR 128x32 at batch 1: faster from 50 % zeros on, the lowest measured. "
+        "It comes earliest for CSR 128x32 at batch 1: at most 50 % zeros, nothing below was measured. "
         "It comes latest for CSR 64x32 at batch 1: not faster at 80 % zeros, faster from 90 % on. "
         "Sparse was never faster for BSR 4x4 64x32 at batch 1, CSR 64x32 at batch 64."
     )
+
+
+@pytest.mark.parametrize(
+    ("points", "turning", "needed"),
+    [
+        ([(0.9, 0.5)], "at most 90 % zeros, nothing below was measured", "a point below 90 %"),
+        ([(0.9, 0.5), (0.75, None)], "at most 90 % zeros, 75 % was too noisy to tell", "a point below 90 %"),
+        (
+            [(0.74, 2.0), (0.85, 0.5), (0.8, None), (0.99, None)],
+            "not faster at 74 % zeros, faster from 85 % on, 80 % was too noisy to tell",
+            "a point between 75 and 84 %",
+        ),
+        ([(0.7, 2.0), (0.9, 0.5)], "not faster at 70 % zeros, faster from 90 % on", "a point at 80 %"),
+        ([(0.8, 2.0)], "not faster at any measured sparsity, up to 80 % zeros", "a point above 80 %"),
+        ([(0.78, 2.0), (0.85, 0.5)], "not faster at 78 % zeros, faster from 85 % on", ""),
+    ],
+)
+def test_the_words_say_what_is_known_and_what_is_missing(points, turning, needed):
+    (one,) = frontier(product(sparsity, factor or 1.0, busy=factor is None) for sparsity, factor in points)
+    assert (turning_text(one), needed_text(one)) == (turning, needed)
+
+
+def test_the_map_does_not_say_that_dense_is_faster_where_nothing_was_measured():
+    (words,) = frontier_map([product(0.9, 0.5)]).figure.layout.annotations
+    assert words.text == "from a mark on sparse is faster; along its bar it is not known"
+
+
+def test_the_level_without_a_break_even_stands_clear_of_100_in_large_type():
+    axis = frontier_map(BLOCKS).figure.layout.yaxis
+    low, high = axis.range
+    assert (axis.tickvals[-1] - axis.tickvals[-2]) / (high - low) > 0.1  # a tenth of 250 pixels is a line of 24
+
+
+def test_what_is_faint_can_be_seen_on_a_dark_page():
+    """WCAG 2.1, 1.4.11 asks for 3:1 for what must be seen; what is faint on purpose has at least half of that."""
+    picture = speed()
+    for name, share in (("other sizes", None), ("noise floor", 0.4)):
+        one = trace(picture, name)
+        if share is None:
+            assert contrast(one.line.color, theme.DARK, one.opacity) > 1.5
+        else:
+            assert one.fillcolor == theme.translucent(theme.BASE, share)
+            assert contrast(theme.BASE, theme.DARK, share) > 1.5
+
+
+def contrast(colour: str, ground: str, opacity: float) -> float:
+    """WCAG's contrast ratio of a colour, laid over a ground with this opacity, and the ground."""
+
+    def light(hexes):
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in hexes]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    ink, paper = ([int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)] for text in (colour, ground))
+    mixed = [opacity * a + (1 - opacity) * b for a, b in zip(ink, paper, strict=True)]
+    one, other = sorted((light(mixed), light(paper)))
+    return (other + 0.05) / (one + 0.05)
 
 
 def test_a_long_name_of_a_machine_is_broken_into_lines():

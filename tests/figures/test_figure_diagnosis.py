@@ -1,5 +1,7 @@
 """The words of a diagnosis: texts of amounts, rows with badges, and a badge for each reason there is."""
 
+from dataclasses import replace
+
 import pytest
 
 from efflab.figures.diagnosis import (
@@ -10,9 +12,11 @@ from efflab.figures.diagnosis import (
     diagnosis_sentence,
     grams_text,
     joules_text,
+    rest_text,
 )
 from efflab.lab.diagnosis import diagnose
 from efflab.lab.rates import Rates
+from efflab.measure.layer_speed import LayerTimes, NodeTime
 from efflab.measure.memory import MemoryUnknownError
 from efflab.prune import prune_weights
 from tests.diagnosing import install
@@ -79,6 +83,28 @@ def test_the_sentence_says_batch_times_verdict_and_which_reasons_hold(instrument
         "At batch 1 a run takes 1.00 ms before, 1.00 ms now, no measurable difference; 2 of 8 reasons hold: "
         "zeros are not removed, overhead of the call."
     )
+
+
+def test_the_rest_says_what_the_call_takes_and_which_layer_takes_most_of_what_is_left(instruments):
+    found = made()
+    nodes = tuple(NodeTime(name, "Gemm", name, (), ms, 9) for name, ms in (("hidden1", 0.3), ("hidden2", 0.1)))
+    times = LayerTimes(nodes, 0.5, 0.001, 1, 1, 0.0, "a machine")
+    macs = {layer.name: layer.macs for layer in found.now.work.layers}
+    share = round(100 * macs["hidden1"] / found.now.work.macs)
+    text = rest_text(replace(found, now=replace(found.now, times=times)))
+    assert text == (
+        "While the layers were timed, a run took 0.500 ms, the base 1.00 ms: 2.0x less, with 1.0x fewer MACs. Without "
+        "the call (0.100 ms) it would take 0.400 ms, 2.5x less than the base. The largest rest is hidden1: 0.300 ms, "
+        f"60 % of the time and {share} % of the MACs."
+    )
+
+
+def test_where_no_reason_holds_the_rest_says_so_and_names_the_largest_share(instruments):
+    found = made()
+    none = tuple(replace(reason, holds=False) for reason in found.reasons)
+    text = rest_text(replace(found, reasons=none))
+    assert text.endswith("None of the 8 reasons holds, so this list has no reason for it.")
+    assert "The largest share of the time is the call itself: 0.400 ms, 40 % of the time." in text
 
 
 def test_the_caption_names_batch_threads_machine_and_a_busy_moment(instruments):

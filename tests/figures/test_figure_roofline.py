@@ -55,10 +55,30 @@ def test_what_limits_a_layer_is_told_by_colour_and_marker():
 
 def test_the_sentence_names_the_fastest_the_longest_and_what_lies_above():
     assert roofline([CONV, POOL, HIDDEN], ROOF).sentence == (
-        "2 of 3 layers do less than 4 FLOPs for each byte, so memory limits them, on 1 thread of a machine. conv is "
-        "the fastest with 60 GFLOP/s; hidden takes longest, 0.900 ms, at 150 % of its roof. Above the roof, as their "
-        "numbers come from the cache, not from memory: hidden."
+        "2 of 3 layers are left of the ridge, 4 FLOPs for each byte, on 1 thread of a machine. conv is the fastest "
+        "with 60 GFLOP/s; hidden takes longest, 0.900 ms, at 150 % of its roof. hidden lies above it: the sloped roof "
+        "is that of the memory, and what is faster takes its numbers from the cache."
     )
+
+
+def test_weights_that_fit_into_the_cache_explain_a_layer_above_the_memorys_roof():
+    above = LayerPoint("hidden1", 0.5, 13e9, 0.9)  # the memory allows 10
+
+    assert "hidden1 lies above it: the sloped roof is that of the memory, and the weights fit into the cache." in (
+        roofline([above], ROOF, in_cache=True).sentence
+    )
+    assert "hidden1 lies a little above it: it mostly reads, and the memory was timed with writing" in (
+        roofline([above], ROOF).sentence
+    )
+
+
+def test_the_legend_says_whose_the_roofs_are_and_not_what_limits_a_layer():
+    assert [trace.name for trace in roofline([CONV, POOL], ROOF).figure.data] == [
+        "roof: memory 20 GB/s, then arithmetic 80 GFLOP/s",
+        "ridge: 4 FLOPs a byte",
+        "layers left of the ridge",
+        "layers right of the ridge",
+    ]
 
 
 def test_the_sentence_says_when_the_roof_may_be_wrong():
@@ -76,7 +96,7 @@ def test_the_table_says_how_near_each_layer_comes():
     assert list(table["layer"]) == ["conv", "pool"]
     assert list(table["roof (GFLOP/s)"]) == [80, 5]
     assert list(table["of the roof (%)"]) == [75, 20]
-    assert list(table["limit"]) == ["compute", "memory"]
+    assert list(table["whose roof"]) == ["arithmetic", "memory"]
 
 
 def test_no_two_names_cover_each_other():
@@ -147,8 +167,8 @@ def test_time_and_work_differ_in_hatching_too():
 
 def test_the_sentence_says_the_whole_the_longest_and_the_call():
     assert layer_times(WORK, TIMES).sentence == (
-        "One batch of 1 takes 1.00 ms on 1 thread of a machine; of the layers 0 takes longest (0.500 ms), and the call "
-        "itself takes 10 %."
+        "While the layers were timed, a batch of 1 took 1.00 ms on 1 thread of a machine; of the layers 0 took longest "
+        "(0.500 ms), and the call itself took 10 %."
     )
 
 

@@ -148,6 +148,12 @@ def test_no_difference_on_a_busy_machine_says_nothing() -> None:
     assert ends(point(0.9, 1.0, busy=True)) == (None, None)
 
 
+def test_what_says_nothing_is_named() -> None:
+    (one,) = frontier([point(0.75, 1.0, busy=True), point(0.9, 0.6), point(0.8, 1.0, busy=True)])
+
+    assert one.too_noisy == (0.75, 0.8)
+
+
 def test_a_clear_difference_on_a_busy_machine_counts() -> None:
     assert ends(point(0.8, 1.5, busy=True), point(0.9, 0.6, busy=True)) == (0.9, 0.8)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from efflab.measure.break_even import BreakEven
-from efflab.measure.grid import Grid, measure_grid
+from efflab.measure.grid import Grid, bracket, measure_grid, still_needed
 from efflab.measure.kernel_speed import KernelSpeed
 from efflab.measure.speed import SpeedError
 from tests.support import product
@@ -68,6 +68,47 @@ def test_a_break_even_is_known_when_the_points_around_it_are_close(
     sparsity: float | None, not_yet: float | None, is_known: bool
 ) -> None:
     assert TINY.knows(BreakEven("csr", 1, 8, 4, 1, 1, sparsity, not_yet)) is is_known
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "not_yet", "between", "needed"),
+    [
+        (0.85, 0.78, (0.78, 0.85), None),
+        (0.85, 0.74, None, (0.75, 0.84)),  # a point there leaves at most 10 points on either side
+        (0.9, 0.5, None, (0.5, 0.9)),  # no single point is enough
+        (0.9, None, None, (0.0, 0.9)),
+        (0.1, None, (0.0, 0.1), None),
+        (None, 0.8, None, (0.8, 1.0)),
+        (None, 0.99, None, None),
+        (None, None, None, None),
+    ],
+)
+def test_between_two_close_points_lies_the_break_even_and_else_it_is_said_where_one_is_missing(
+    sparsity: float | None,
+    not_yet: float | None,
+    between: tuple[float, float] | None,
+    needed: tuple[float, float] | None,
+) -> None:
+    one = BreakEven("csr", 1, 8, 4, 1, 1, sparsity, not_yet)
+    assert bracket(one) == between
+    assert still_needed(one) == (needed and pytest.approx(needed))
+
+
+def test_what_is_known_already_is_measured_last() -> None:
+    stub, again = Stub(), Stub()
+    known = [product(0.5, 0.5, rows=8, columns=4, threads=2), product(0.9, 0.5, rows=8, columns=4, threads=2)]
+
+    list(measure_grid(stub, TINY))
+    list(measure_grid(again, TINY, known=known))
+
+    assert again.asked == stub.asked[2:] + stub.asked[:2]
+
+
+def test_large_matrices_take_longer_than_their_timing() -> None:
+    """The grid of three layers in chapter 02 took 16 s on the machine where it was tried."""
+    large = Grid(layouts=("csr",), sizes=((600, 4096), (1000, 4096), (4096, 4096)), sparsities=(0.75, 0.9))
+
+    assert 12 < large.about_s < 20
 
 
 def test_the_usual_grid_fits_its_blocks_and_says_how_long_it_takes() -> None:

@@ -156,7 +156,7 @@ def test_a_setting_that_is_not_measured_yet_shows_no_old_number(explorer, stub):
 
 def test_the_pictures_show_what_the_tiles_say(explorer):
     assert "CSR with 90 % zeros takes 0.50x the time of dense" in explorer.stage.speed.shown.sentence
-    assert "CSR 64x32 at batch 1: faster from 90 % zeros on" in explorer.stage.map.shown.sentence
+    assert "CSR 64x32 at batch 1: at most 90 % zeros" in explorer.stage.map.shown.sentence
 
 
 def test_the_last_sparsities_can_be_asked_for(explorer, stub):
@@ -211,8 +211,21 @@ def test_stop_keeps_what_was_measured(explorer, stub):
     explorer.measure_all()
     worker().wait(SECONDS)
     assert len(stub.asked) == n_before + 4
-    assert len(read_points().content) == 3
+    assert len(read_points().content) == 4  # 3 new ones; that which the explorer began with comes last
     assert explorer.last_error is None
+
+
+def test_after_stop_the_button_goes_on_with_what_is_missing(explorer, stub):
+    n_before = len(stub.asked)
+    stub.before = lambda request: explorer.stop() if len(stub.asked) == n_before + 4 else None
+    explorer.measure_all()
+    worker().wait(SECONDS)
+    stub.before = lambda request: None
+    explorer.measure_all()
+    worker().wait(SECONDS)
+    first, stopped, *_ = stub.asked[n_before + 3 : n_before + 5]
+    assert settings_of(first) == settings_of(stopped)
+    assert len(explorer.points) == GRID.n_points
 
 
 def test_an_earlier_grid_is_not_lost_by_one_that_was_stopped(stub):
@@ -230,8 +243,12 @@ def test_before_the_button_is_pressed_the_screen_says_how_long_it_takes_and_why_
     explorer = BreakEvenExplorer(gate=gate)
     assert explorer.stage.note.value == (
         "<p>Nothing was measured on this machine yet. <b>Measure this CPU</b> times 128 products, which takes about "
-        "60 s; Stop keeps what was measured.</p>"
+        "60 s; Stop keeps what was measured, and the button goes on with what is missing.</p>"
     )
+
+
+def test_the_panel_says_how_large_the_blocks_are(explorer):
+    assert "in blocks of 4x4 (bsr)" in str(explorer.controls["layout"].children[0].value)
 
 
 def test_a_damaged_file_is_told_and_replaced(stub, cache):
@@ -261,7 +278,7 @@ def test_the_break_even_is_known_once_the_points_around_it_are_close(explorer):
     explorer.set(sparsity=0.8)
     worker().wait(SECONDS)
     assert explorer.break_even_percent == 90
-    assert "from 90 % zeros" in explorer.stage.tiles.value
+    assert "between 80 and 90 % zeros" in explorer.stage.tiles.value
     explorer.set(batch="4")
     worker().wait(SECONDS)
     assert explorer.break_even_percent is None
@@ -290,10 +307,33 @@ def test_the_prediction_has_its_answer_once_the_break_even_it_is_about_is_known(
     assert gate.measured is None
     explorer.measure_all()
     worker().wait(SECONDS)
-    assert gate.measured == 90
+    assert gate.measured == 85  # the middle of 80 and 90, between which it lies
+    assert "The break-even of CSR 64x32 at batch 1 lies between 80 and 90 % zeros" in explorer.readout.sentence
     explorer.set(size="64x32")
     worker().wait(SECONDS)
     assert "You predicted 70 %." in explorer.stage.speed.shown.sentence
+
+
+def test_a_prediction_between_the_two_points_is_close(stub, gate):
+    explorer = BreakEvenExplorer(grid=GRID, stopwatch=stub, gate=gate)
+    gate.lock_in(81.0)
+    worker().wait(SECONDS)
+    explorer.set(sparsity=0.8)
+    worker().wait(SECONDS)
+    assert "close 85.0 %" in gate._feedback.value
+
+
+def test_while_the_prediction_waits_the_screen_says_which_point_is_missing(stub, gate):
+    explorer = BreakEvenExplorer(grid=GRID, stopwatch=stub, gate=gate)
+    gate.lock_in(70.0)
+    worker().wait(SECONDS)
+    assert "at most 90 % zeros" in explorer.stage.tiles.value
+    assert explorer.readout.sentence.endswith(
+        "Your prediction waits for CSR 64x32 at batch 1; still needed: a point below 90 %."
+    )
+    explorer.set(sparsity=0.6)
+    worker().wait(SECONDS)
+    assert "still needed: a point between 60 and 90 %" in explorer.stage.tiles.value
 
 
 def test_a_chapter_may_ask_for_another_answer(stub, gate):

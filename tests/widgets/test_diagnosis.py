@@ -2,22 +2,24 @@
 
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 
 from efflab import prune_weights, step
 from efflab.journal import Journal
 from efflab.lab import Lab
+from efflab.measure.kept import Kept
 from efflab.measure.memory import MemoryUnknownError
 from efflab.measure.speed import SpeedError
 from efflab.questions.kinds import Option, Prediction
 from efflab.widgets import Bench, Chapter
 from efflab.widgets.asking import Gate
 from efflab.widgets.diagnosis import DiagnosisView
-from efflab.widgets.diagnosis_panel import BEFORE, FAILED, STOPPED
+from efflab.widgets.diagnosis_panel import BEFORE, FAILED, STOPPED, STOPPED_AGAIN
 from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.worker import worker
-from tests.diagnosing import install
+from tests.diagnosing import ROOF, install
 from tests.support import SHAPE, tiny_data, tiny_mlp
 
 SECONDS = 120
@@ -52,7 +54,8 @@ def is_empty(panel):
     """Whether no number is on the screen."""
     stage = panel.diagnosing.stage
     pictures = [stage.layers.layout.display, stage.roofline.layout.display, stage._assumed.layout.display]
-    return (stage.reasons.value, stage.costs.value, pictures, panel.diagnosis) == ("", "", ["none"] * 3, None)
+    texts = [part.value for part in (stage.reasons, stage.compared, stage.rest, stage.roof_note, stage.costs)]
+    return (texts, pictures, panel.diagnosis) == ([""] * 5, ["none"] * 3, None)
 
 
 def look(panel):
@@ -80,8 +83,8 @@ def test_the_button_shows_reasons_layers_roofline_and_costs(view):
     assert [look for look, *_ in marks] == ["efflab-holds"] * 2 + ["efflab-not"] * 6
     assert marks[0][2] == "Zeros are not removed"
     assert "90 % of the weights&#x27; work is multiplying by zero" in stage.reasons.value
-    assert "of the layers hidden1 takes longest" in stage.layers.shown.sentence
-    assert "3 of 3 layers do less than 4 FLOPs for each byte" in stage.roofline.shown.sentence
+    assert "of the layers hidden1 took longest" in stage.layers.shown.sentence
+    assert "3 of 3 layers are left of the ridge" in stage.roofline.shown.sentence
     assert view.readout.sentence.startswith("At batch 1 a run takes 1.00 ms before, 1.00 ms now")
     assert view.last_error is None
 
@@ -106,6 +109,52 @@ def test_a_batch_that_is_chosen_is_the_one_that_is_measured_and_takes_the_older_
     assert "Batch 64" in view.diagnosing.stage.costs.value
     with pytest.raises(ValueError, match=r"batch .* must be one of '1', '64', not '7'"):
         view.set_batch(7)
+
+
+def test_going_back_to_a_batch_shows_what_was_measured_of_it_and_measures_nothing(view, instruments):
+    look(view)
+    found, said, n_asked = view.diagnosis, view.readout.sentence, len(instruments.asked)
+    view.set_batch(64)
+    view.set_batch(1)
+    assert (view.diagnosis, view.readout.sentence) == (found, said)
+    assert len(instruments.asked) == n_asked
+    look(view)
+    assert len(instruments.asked) == 2 * n_asked
+
+
+def test_once_both_batches_were_measured_each_reason_stands_for_both_with_a_busy_moment_named(view, instruments):
+    look(view)
+    assert view.diagnosing.stage.compared.value == ""
+    instruments.contention = 0.5
+    view.set_batch(64)
+    look(view)
+    table = view.diagnosing.stage.compared.value
+    assert re.findall("<th scope='col'>(.*?)</th>", table) == ["Reason", "batch 1", "batch 64, machine busy"]
+    rows = dict(re.findall("<tr><th scope='row'>(.*?)</th>(.*?)</tr>", table))
+    assert rows["Zeros are not removed"] == "<td>● holds</td>" * 2
+    assert rows["The machine was busy"] == "<td>○ does not hold</td><td>● holds</td>"
+    assert len(rows) == 8
+    view.set_batch(1)
+    assert view.diagnosing.stage.compared.value == table
+
+
+def test_a_look_that_was_stopped_leaves_what_was_measured_before(view, instruments):
+    look(view)
+    found = view.diagnosis
+    instruments.before = lambda piece: view.stop_diagnosis()
+    look(view)
+    assert view.diagnosis == found
+    assert note(view) == STOPPED_AGAIN
+
+
+def test_beside_the_reasons_stand_what_is_left_of_the_time_the_words_and_a_point_above_the_roof(view, instruments):
+    instruments.kept = Kept(replace(ROOF, bandwidth_bytes_per_s=1e6))
+    look(view)
+    stage = view.diagnosing.stage
+    assert "Without the call (0.400 ms)" in stage.rest.value
+    for word in ("MAC", "FLOP", "Node", "Ridge"):
+        assert f"<b>{word}</b>" in stage.rest.value
+    assert "the sloped roof is that of the memory" in stage.roof_note.value
 
 
 def test_what_could_not_be_had_is_told(view, instruments):
