@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from efflab.data import Data
     from efflab.knobs import Choice, Range, Technique, technique
     from efflab.lab import Lab, Preview, Report
-    from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket, zero_neurons
+    from efflab.prune import (
+        fine_tune,
+        prune_filters,
+        prune_gradually,
+        prune_iteratively,
+        prune_neurons,
+        prune_weights,
+        train_ticket,
+        zero_neurons,
+    )
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
@@ -41,8 +50,10 @@ __all__ = [
     "fine_tune",
     "from_json",
     "models",
+    "prune_filters",
     "prune_gradually",
     "prune_iteratively",
+    "prune_neurons",
     "prune_weights",
     "run",
     "script",

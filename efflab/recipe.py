@@ -13,7 +13,16 @@ from torch import nn
 
 from efflab.data import Data
 from efflab.knobs import Setting, Technique, Value
-from efflab.prune import fine_tune, prune_gradually, prune_iteratively, prune_weights, train_ticket, zero_neurons
+from efflab.prune import (
+    fine_tune,
+    prune_filters,
+    prune_gradually,
+    prune_iteratively,
+    prune_neurons,
+    prune_weights,
+    train_ticket,
+    zero_neurons,
+)
 from efflab.training import Progress
 
 AnyTechnique = Technique[...]
@@ -21,7 +30,16 @@ Frozen = Value | tuple[tuple[str, Value], ...]
 
 TECHNIQUES: dict[str, AnyTechnique] = {
     technique.name: technique
-    for technique in (prune_weights, fine_tune, prune_gradually, prune_iteratively, train_ticket, zero_neurons)
+    for technique in (
+        prune_weights,
+        fine_tune,
+        prune_gradually,
+        prune_iteratively,
+        train_ticket,
+        zero_neurons,
+        prune_neurons,
+        prune_filters,
+    )
 }
 """All techniques, in teaching order."""
 

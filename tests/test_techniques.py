@@ -46,11 +46,10 @@ def one_step(name: str, **settings: Setting) -> Step:
 
 
 def another(technique: AnyTechnique, knob: str) -> Setting:
-    """The last option; or a number near the low end, where training is short, that is not the default."""
-    kind = technique.knobs[knob]
+    """The last option, or a number near the low end, where training is short; one that is not the default."""
+    kind, default = technique.knobs[knob], technique.defaults[knob]
     if isinstance(kind, Choice):
-        return kind.options[-1]
-    default = technique.defaults[knob]
+        return next(option for option in reversed(kind.options) if option != default)
     return next(value for value in (kind.low + kind.step, kind.low + 2 * kind.step) if value != default)
 
 

@@ -6,6 +6,7 @@ from efflab.prune.neurons import neurons_to_keep, remove_neurons, zero_neurons
 from efflab.prune.schedules import cubic_sparsity, prune_gradually, prune_iteratively
 from efflab.prune.scores import magnitude
 from efflab.prune.sensitivity import SPARSITIES, Point, scan_sensitivity
+from efflab.prune.structure import prune_filters, prune_neurons
 from efflab.prune.tuning import fine_tune
 from efflab.prune.weights import apply_masks, prunable_weights, prune_weights, sparsity_of
 
@@ -20,8 +21,10 @@ __all__ = [
     "masks_for",
     "neurons_to_keep",
     "prunable_weights",
+    "prune_filters",
     "prune_gradually",
     "prune_iteratively",
+    "prune_neurons",
     "prune_weights",
     "remove_neurons",
     "scan_sensitivity",

@@ -1,0 +1,25 @@
+"""Structured pruning: whole neurons and filters go, with all that belongs to them, and the layers get smaller."""
+
+from efflab.prune.structure.groups import Group, groups, removable
+from efflab.prune.structure.importance import activation_mean, channel_scores, l1, l2, taylor
+from efflab.prune.structure.ranking import channels_to_keep
+from efflab.prune.structure.spaces import Member
+from efflab.prune.structure.surgery import remove, zero
+from efflab.prune.structure.techniques import prune_filters, prune_neurons
+
+__all__ = [
+    "Group",
+    "Member",
+    "activation_mean",
+    "channel_scores",
+    "channels_to_keep",
+    "groups",
+    "l1",
+    "l2",
+    "prune_filters",
+    "prune_neurons",
+    "removable",
+    "remove",
+    "taylor",
+    "zero",
+]
