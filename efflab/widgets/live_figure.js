@@ -27,6 +27,14 @@ function make(tag, className, parent) {
   return element;
 }
 
+// What scrolls must be within reach of the keyboard, and its arrow keys are not for JupyterLab.
+function makePane(parent) {
+  const pane = make("div", "", parent);
+  const attributes = { tabindex: "0", role: "group", "aria-label": "Table", "data-lm-suppress-shortcuts": "true" };
+  for (const [name, value] of Object.entries(attributes)) pane.setAttribute(name, value);
+  return pane;
+}
+
 function fillTable(table, { columns, rows, left_out }) {
   table.replaceChildren();
   const head = make("tr", "", make("thead", "", table));
@@ -51,7 +59,7 @@ class View {
     this.note.setAttribute("role", "status");
     this.details = make("details", "efflab-table", this.root);
     make("summary", "", this.details).textContent = "Table";
-    this.table = make("table", "", make("div", "", this.details));
+    this.table = make("table", "", makePane(this.details));
     this.details.addEventListener("toggle", () => this.describe());
     this.describe();
   }

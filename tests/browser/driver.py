@@ -275,11 +275,20 @@ class NotebookPage:
         """Let the page paint once."""
         self.page.evaluate("() => new Promise((resolve) => { requestAnimationFrame(() => resolve()); })")
 
-    def set_theme(self, *, dark: bool) -> None:
-        """Switch JupyterLab between its light and its dark look."""
-        theme = "JupyterLab Dark" if dark else "JupyterLab Light"
-        self.page.evaluate("theme => { window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }", theme)
-        self.page.wait_for_selector(f'[data-jp-theme-light="{str(not dark).lower()}"]', state="attached")
+    @contextmanager
+    def dark_theme(self) -> Iterator[None]:
+        """JupyterLab's dark look; light again at the end, because the server keeps the choice for every later tab."""
+        self._set_theme("JupyterLab Dark", light="false")
+        try:
+            yield
+        finally:
+            self._set_theme("JupyterLab Light", light="true")
+
+    def _set_theme(self, theme: str, light: str) -> None:
+        self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        self.page.wait_for_selector(f'[data-jp-theme-light="{light}"]', state="attached")
+        # JupyterLab covers the page meanwhile; a second change before the cover is gone makes an error of its own.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def screenshot(self, path: Path) -> None:
         """A picture of the window, as PNG."""

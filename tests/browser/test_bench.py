@@ -198,9 +198,8 @@ def test_the_projector_and_the_dark_theme_reach_the_pictures(bench):
     bench.page.wait_for_function(f"(small) => ({font})() > small", arg=small)
     ink = "() => getComputedStyle(document.querySelector('.efflab-main .xtick text')).fill"
     light = bench.page.evaluate(ink)
-    bench.set_theme(dark=True)
-    bench.page.wait_for_function(f"(light) => ({ink})() !== light", arg=light)
-    bench.set_theme(dark=False)
+    with bench.dark_theme():
+        bench.page.wait_for_function(f"(light) => ({ink})() !== light", arg=light)
     bench.page.get_by_role("checkbox", name="projector").uncheck()
 
 

@@ -123,7 +123,6 @@ def test_the_projector_and_the_dark_theme_reach_the_pictures(explorer):
     explorer.page.wait_for_function(f"(small) => ({font})() > small", arg=small)
     ink = "() => getComputedStyle(document.querySelector('.efflab-main .xtick text')).fill"
     light = explorer.page.evaluate(ink)
-    explorer.set_theme(dark=True)
-    explorer.page.wait_for_function(f"(light) => ({ink})() !== light", arg=light)
-    explorer.set_theme(dark=False)
+    with explorer.dark_theme():
+        explorer.page.wait_for_function(f"(light) => ({ink})() !== light", arg=light)
     explorer.page.get_by_role("checkbox", name="projector").uncheck()

@@ -57,8 +57,8 @@ def test_the_arrow_of_a_chooser_is_light_on_dark(calculator):
     arrow = "box => getComputedStyle(box).backgroundImage"
     chooser = calculator.page.locator(".efflab-controls select").first
     light = chooser.evaluate(arrow)
-    calculator.set_theme(dark=True)
-    dark = chooser.evaluate(arrow)
+    with calculator.dark_theme():
+        dark = chooser.evaluate(arrow)
     assert light != dark
     assert "%23e0e0e0" in dark
 

@@ -164,11 +164,10 @@ def test_the_headers_of_a_table_say_what_they_head(table: Locator) -> None:
 
 def test_the_theme_of_jupyterlab_is_followed(eight: NotebookPage) -> None:
     assert background(eight) == "rgb(250, 250, 250)"
-    eight.set_theme(dark=True)
-    eight.page.locator(f".efflab-figure[data-template=dark] >> nth={LAST}").wait_for(state="attached")
-    eight.next_frame()
-    assert background(eight) == "rgb(10, 10, 10)"
-    eight.set_theme(dark=False)
+    with eight.dark_theme():
+        eight.page.locator(f".efflab-figure[data-template=dark] >> nth={LAST}").wait_for(state="attached")
+        eight.next_frame()
+        assert background(eight) == "rgb(10, 10, 10)"
     eight.page.locator(f".efflab-figure[data-template=light] >> nth={LAST}").wait_for(state="attached")
     eight.next_frame()
     assert background(eight) == "rgb(250, 250, 250)"

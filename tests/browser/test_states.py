@@ -63,10 +63,18 @@ def test_the_keyboard_moves_the_ratio_and_back_the_numbers_are_there_at_once(pan
 
 
 def test_the_tables_hold_what_the_pictures_show(panel):
-    panel.page.locator(".efflab-main summary").filter(has_text="Table").first.click()
+    panel.page.locator(".efflab-main summary").filter(has_text="Table").first.click()  # it stays open
     rows = panel.page.locator(".efflab-main figure table").first.locator("tbody tr")
     assert rows.count() == 6
     assert "encoded" in rows.nth(2).inner_text()
+
+
+def test_the_keyboard_scrolls_an_open_table(panel):
+    pane = panel.page.locator(".efflab-main .efflab-table[open] > div")
+    assert pane.evaluate("pane => pane.scrollWidth > pane.clientWidth"), "a table that fits has nothing to scroll"
+    panel.show(pane).focus()
+    panel.page.keyboard.press("ArrowRight")
+    panel.page.wait_for_function("() => document.activeElement.scrollLeft > 0")
 
 
 def test_axe_finds_nothing_serious(panel, axe):
@@ -75,14 +83,12 @@ def test_axe_finds_nothing_serious(panel, axe):
 
 def test_the_projector_and_the_dark_theme_keep_every_word_on_the_page(panel):
     panel.show(panel.page.get_by_role("checkbox", name="projector")).check()
-    panel.set_theme(dark=True)
-    panel.page.wait_for_selector(".efflab-projector .efflab-main figure[data-drawn]")
-    width = panel.page.locator(".efflab-main figure").first.bounding_box()["width"]
-    words = panel.page.locator(".efflab-main figure").first.locator(".textpoint text")
-    left = panel.page.locator(".efflab-main figure").first.bounding_box()["x"]
-    assert words.count() == 6
-    for i in range(6):
-        box = words.nth(i).bounding_box()
-        assert box["x"] + box["width"] <= left + width + 1
-    panel.set_theme(dark=False)
+    with panel.dark_theme():
+        panel.page.wait_for_selector(".efflab-projector .efflab-main figure[data-template=projector_dark]")
+        figure = panel.page.locator(".efflab-main figure").first.bounding_box()
+        words = panel.page.locator(".efflab-main figure").first.locator(".textpoint text")
+        assert words.count() == 6
+        for i in range(6):
+            box = words.nth(i).bounding_box()
+            assert box["x"] + box["width"] <= figure["x"] + figure["width"] + 1
     panel.page.get_by_role("checkbox", name="projector").uncheck()

@@ -52,8 +52,8 @@ def groups(model: nn.Module, shape: tuple[int, ...]) -> tuple[Group, ...]:
         Two hidden neurons are two rows of the first layer and two columns of the second; the three answers stay.
 
         >>> for group in groups(nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 3)), (4,)):
-        ...     print(group.name, group.size, group.layers("in"), group.frozen)
-        0 2 ('2',)
+        ...     print(group.name, group.size, group.layers("in"), group.frozen or "free")
+        0 2 ('2',) free
         2 3 () they are the network's answer
 
     Raises:
