@@ -3,6 +3,7 @@
 from efflab.prune.structure.groups import Group, groups, removable
 from efflab.prune.structure.importance import activation_mean, channel_scores, l1, l2, taylor
 from efflab.prune.structure.ranking import channels_to_keep
+from efflab.prune.structure.selection import Selection, select_channels
 from efflab.prune.structure.spaces import Member
 from efflab.prune.structure.surgery import remove, zero
 from efflab.prune.structure.techniques import prune_filters, prune_neurons
@@ -10,6 +11,7 @@ from efflab.prune.structure.techniques import prune_filters, prune_neurons
 __all__ = [
     "Group",
     "Member",
+    "Selection",
     "activation_mean",
     "channel_scores",
     "channels_to_keep",
@@ -20,6 +22,7 @@ __all__ = [
     "prune_neurons",
     "removable",
     "remove",
+    "select_channels",
     "taylor",
     "zero",
 ]

@@ -16,10 +16,8 @@ from torch import nn
 from efflab.data import Data
 from efflab.knobs import Choice, Range, technique
 from efflab.prune.masks import Scope
-from efflab.prune.structure.groups import removable
-from efflab.prune.structure.importance import channel_scores
-from efflab.prune.structure.ranking import channels_to_keep
-from efflab.prune.structure.surgery import remove
+from efflab.prune.structure.selection import select_channels
+from efflab.prune.structure.surgery import remove, zero
 
 Neurons = Annotated[float, Range(0.0, 0.95, 0.01, "fraction of neurons removed")]
 Filters = Annotated[float, Range(0.0, 0.95, 0.01, "fraction of filters removed")]
@@ -32,6 +30,10 @@ FilterImportance = Annotated[
     str,
     Choice(("l1", "l2", "batch norm scale", "taylor", "activation mean", "random"), "what makes a filter important"),
 ]
+Form = Annotated[str, Choice(("removed", "zeroed"), "what becomes of the channels")]
+
+FORMS = {"removed": remove, "zeroed": zero}
+"""Two networks with the same answers; only the smaller one can be faster."""
 
 
 @technique
@@ -44,11 +46,13 @@ def prune_neurons(
     importance: NeuronImportance = "l1",
     multiple: Multiple = 1,
     minimum: Minimum = 1,
+    form: Form = "removed",
     seed: int = 0,
 ) -> nn.Module:
     """A copy of `model` with fewer hidden neurons: `round(ratio * n)` of the n that linear layers make are cut out.
 
-    At least `minimum` of each layer stay, and what stays is rounded up to the `multiple`. `data` tells the shape of an
+    At least `minimum` of each layer stay, and what stays is rounded up to the `multiple`. In the form "zeroed" the
+    others are set to zero instead of cut out: the answers are the same, the shapes stay. `data` tells the shape of an
     input, and its calibration split the importances "taylor" and "activation mean"; `seed` is for "random".
 
     Raises:
@@ -56,10 +60,18 @@ def prune_neurons(
 
     Reference: Li et al., 2017, arXiv 1608.08710; Fang et al., 2023, arXiv 2301.12900.
     """
-    found = removable(model, data.shape, nn.Linear)
-    scores = channel_scores(model, found, importance, data=data, seed=seed)
-    kept = channels_to_keep(scores, ratio, scope, multiple=multiple, minimum=minimum)
-    return remove(model, data.shape, kept)
+    selection = select_channels(
+        model,
+        nn.Linear,
+        data=data,
+        ratio=ratio,
+        scope=scope,
+        importance=importance,
+        multiple=multiple,
+        minimum=minimum,
+        seed=seed,
+    )
+    return FORMS[form](model, data.shape, selection.kept)
 
 
 @technique
@@ -72,12 +84,14 @@ def prune_filters(
     importance: FilterImportance = "l1",
     multiple: Multiple = 1,
     minimum: Minimum = 1,
+    form: Form = "removed",
     seed: int = 0,
 ) -> nn.Module:
     """A copy of `model` with fewer filters: `round(ratio * n)` of the n channels that convolutions make are cut out.
 
     Layers that a sum joins lose the same channels, and count once. At least `minimum` of each group stay, and what
-    stays is rounded up to the `multiple`. `data` tells the shape of an input, and its calibration split the importances
+    stays is rounded up to the `multiple`. In the form "zeroed" the others are set to zero instead of cut out: the
+    answers are the same, the shapes stay. `data` tells the shape of an input, and its calibration split the importances
     "taylor" and "activation mean"; `seed` is for "random".
 
     Raises:
@@ -86,7 +100,15 @@ def prune_filters(
 
     Reference: Li et al., 2017, arXiv 1608.08710; Fang et al., 2023, arXiv 2301.12900.
     """
-    found = removable(model, data.shape, nn.Conv2d)
-    scores = channel_scores(model, found, importance, data=data, seed=seed)
-    kept = channels_to_keep(scores, ratio, scope, multiple=multiple, minimum=minimum)
-    return remove(model, data.shape, kept)
+    selection = select_channels(
+        model,
+        nn.Conv2d,
+        data=data,
+        ratio=ratio,
+        scope=scope,
+        importance=importance,
+        multiple=multiple,
+        minimum=minimum,
+        seed=seed,
+    )
+    return FORMS[form](model, data.shape, selection.kept)

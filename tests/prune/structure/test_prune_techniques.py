@@ -154,3 +154,13 @@ def test_a_batch_norm_scale_is_asked_of_a_network_that_has_none(data):
     big = Data("big", images, images, images, images, tuple("0123456789"))
     with pytest.raises(ValueError, match=r"needs a batch norm with a scale after 'conv1', and there is none"):
         prune_filters(models.build("lenet5"), data=big, importance="batch norm scale")
+
+
+@pytest.mark.parametrize("technique", [prune_filters, prune_neurons])
+def test_zeroed_keeps_the_shapes_and_answers_as_removed_does(technique, data, model):
+    removed = technique(model, data=data, ratio=0.5)
+    zeroed = technique(model, data=data, ratio=0.5, form="zeroed")
+    assert widths(zeroed) == widths(model) != widths(removed)
+    images = data.validation.images
+    with torch.no_grad():
+        torch.testing.assert_close(zeroed.eval()(images), removed.eval()(images), rtol=0, atol=1e-5)
