@@ -103,6 +103,7 @@ def train(
     """
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1, not epochs={epochs}, batch_size={batch_size}")
+    safe_layout(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     n_batches = -(-len(data.train) // batch_size)
     schedule = OneCycleLR(optimizer, learning_rate, total_steps=epochs * n_batches)
@@ -122,6 +123,19 @@ def train(
         model.eval()
         optimizer.zero_grad(set_to_none=True)  # a model that is kept should not keep its gradients
         yield _record(model, data, number, epochs, total.item() / len(data.train), progress)
+
+
+def safe_layout(model: nn.Module) -> None:
+    """Store the kernels of a model as a gradient needs them, in place; no number changes.
+
+    With channels last, the gradient of a 1x1 convolution with a stride that reads fewer channels than a vector register
+    holds (8, or 16 with AVX-512) writes beyond its memory, and the process dies: torch 2.13 with oneDNN on an x86 CPU.
+    A resnet8 with few channels has such shortcuts. Stored plainly, the kernels take another path.
+    """
+    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    if any(one.kernel_size == (1, 1) and one.stride != (1, 1) and one.in_channels < 16 for one in convolutions):
+        for layer in convolutions:
+            layer.weight.data = layer.weight.data.contiguous()
 
 
 def warm_up() -> None:

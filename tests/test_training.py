@@ -2,16 +2,20 @@
 
 import copy
 import dataclasses
+import subprocess
+import sys
 import threading
 from collections import OrderedDict, defaultdict
+from pathlib import Path
 
 import pytest
 import support
 import torch
 from torch import nn
 
+from efflab import models
 from efflab.data import Data
-from efflab.training import Epoch, Progress, copy_model, keep_best, predict, train, validation_score
+from efflab.training import Epoch, Progress, copy_model, keep_best, predict, safe_layout, train, validation_score
 
 
 @pytest.fixture
@@ -357,3 +361,34 @@ def test_a_loss_without_end_gets_a_sentence(data):
 def test_no_epochs_and_empty_batches_are_refused(settings, model, data):
     with pytest.raises(ValueError, match="epochs and batch_size must be at least 1, not epochs="):
         next(train(model, data, **settings))
+
+
+def test_kernels_that_a_gradient_would_crash_on_are_stored_plainly():
+    narrow, wide = models.build("resnet8", sizes=(4,)), models.build("resnet8", sizes=(16,))
+    before = copy.deepcopy(narrow.state_dict())
+    safe_layout(narrow)
+    safe_layout(wide)
+    kernels = [layer.weight for layer in narrow.modules() if isinstance(layer, nn.Conv2d)]
+    assert kernels
+    assert all(kernel.is_contiguous() for kernel in kernels)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in narrow.state_dict().items())
+    assert not wide.block1.conv1.weight.is_contiguous(), "wide networks keep the faster layout"
+
+
+TRAIN_A_NARROW_RESNET = """
+import support
+from efflab import models
+from efflab.training import train
+model = models.build("resnet8", shape=support.SHAPE, n_classes=support.N_CLASSES, sizes=(4,))
+list(train(model, support.tiny_data(n=300), epochs=3, learning_rate=0.01, seed=0))
+print("trained")
+"""
+
+
+@pytest.mark.slow
+def test_a_resnet_with_few_channels_trains_and_the_process_lives():
+    folder = str(Path(support.__file__).parent)
+    run = [sys.executable, "-c", f"import sys; sys.path.insert(0, {folder!r})\n{TRAIN_A_NARROW_RESNET}"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "trained\n"
