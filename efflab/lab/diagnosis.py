@@ -25,7 +25,8 @@ from efflab.measure.energy import EnergyUse, measure_energy
 from efflab.measure.layer_speed import LayerPoint, LayerTimes, measure_layers, points
 from efflab.measure.machine import Machine, describe_machine
 from efflab.measure.memory import ComputedMemory, MeasuredMemory, MemoryUnknownError, compute_memory, measure_memory
-from efflab.measure.reasons import Reason, why_not_faster
+from efflab.measure.reason import Reason
+from efflab.measure.reasons import why_not_faster
 from efflab.measure.roofline import LimitsStopwatch, Roofline, read_roofline, write_roofline
 from efflab.measure.speed import Speed, SpeedError
 from efflab.measure.work import Work, count_work

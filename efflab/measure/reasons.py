@@ -13,23 +13,22 @@ threshold is below, with its why. At work: a profiler, and the first suspicion i
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from torch import nn
 
 from efflab.measure.contention import BUSY
+from efflab.measure.layer_reasons import extra_nodes, no_int8_instructions, overhead_bound, slower_arithmetic
 from efflab.measure.layer_speed import LayerTimes
+from efflab.measure.reason import Reason, Value, percent
 from efflab.measure.roofline import Roofline
-from efflab.measure.speed import MIN_FLOOR, Speed
+from efflab.measure.speed import Speed
 from efflab.measure.work import Work
 
 ZEROS = 0.1
 """From this fraction of MACs with a zero weight on, somebody pruned: trained weights are hardly ever exactly zero."""
 SAME_WORK = 0.02
 """Work counts as equal within this fraction: less would not show above the smallest noise floor of a speed."""
-OVERHEAD = 0.25
-"""The overhead is large from this fraction of a run on: layers that take no time would make it 4 times faster."""
 LANES = {"AVX-512": 16, "AVX2": 8, "SVE": 4, "NEON": 4}
 """float32 numbers that one instruction works on: 512, 256 and 128 bits; the widest that the machine has counts. ONNX
 Runtime stores the channels of a convolution in blocks of so many, and fills up the last block."""
@@ -37,10 +36,6 @@ USUAL_LANES = 8
 """Where the instruction sets are not known: AVX2, the rule on laptops of the last ten years."""
 WASTED = 0.1
 """Channels count as few from this fraction of a convolution's lanes without a channel on."""
-INT8_OPS = ("Integer", "QLinear", "QGemm", "QAttention", "DynamicQuantizeMatMul")
-"""What the names of ONNX Runtime's operators contain that multiply 8-bit numbers; converting to them does not count."""
-DOT_PRODUCTS = ("VNNI", "AMX", "dot product", "I8MM")
-"""Instructions that multiply 8-bit numbers and add them up in one step; without one int8 is little or no faster."""
 WEIGHTS = 0.5
 """Weights dominate from this fraction of the bytes on: then a larger batch, which shares them, is the remedy."""
 NEAR_ROOF = 0.25
@@ -52,20 +47,6 @@ CACHED = 1 / 8
 """Weights stay in the cache from one run to the next if they take at most this fraction of it. It is small, because
 other programs use the cache too, on a rented machine those of strangers: where the system named 32 MiB, a read took 19
 ns within 4 MiB, but 90 to 150 ns from 5 MiB on, and 200 ns from memory. Above this fraction the rate decides."""
-EXTRA = MIN_FLOOR
-"""Extra nodes matter from this fraction of a run on: less would not show above the smallest noise floor of a speed."""
-
-Value = int | float | str
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One possible reason: whether it `holds`, a sentence with its numbers, and the numbers by name."""
-
-    name: str
-    holds: bool
-    sentence: str
-    evidence: Mapping[str, Value]
 
 
 def why_not_faster(
@@ -109,7 +90,7 @@ def why_not_faster(
     if times is not None:
         found += [overhead_bound(times), no_int8_instructions(times, instruction_sets)]
     if times is not None and base_times is not None:
-        found.append(extra_nodes(times, base_times))
+        found += [slower_arithmetic(work, base_work, times, base_times), extra_nodes(times, base_times)]
     if roofline is not None:
         found.append(memory_bound(work, roofline, speed.now.median_ms, times=times, cache_bytes=cache_bytes))
     if n_cores is not None:
@@ -128,34 +109,18 @@ def zeros_kept(model: nn.Module, base: nn.Module, work: Work, base_work: Work) -
     evidence |= {"zero_macs": n_zero, "changed_shapes": changed}
     if zeros < ZEROS:
         sentence = (
-            f"{_percent(zeros)} of the {work.macs:,} MACs multiply by a zero weight: there are no zeros to leave out."
+            f"{percent(zeros)} of the {work.macs:,} MACs multiply by a zero weight: there are no zeros to leave out."
         )
     elif not same:
         sentence = f"The MACs went from {base_work.macs:,} to {work.macs:,}: the kernels have less to do."
     else:
         shapes = "no weight changed its shape" if not changed else f"only {changed} weights changed their shape"
         sentence = (
-            f"{_percent(zeros)} of the weights' work is multiplying by zero, and it is done all the same: {shapes}, "
+            f"{percent(zeros)} of the weights' work is multiplying by zero, and it is done all the same: {shapes}, "
             f"and the MACs are {work.macs:,} of {base_work.macs:,}. Remove whole filters or neurons, or use a sparse "
             "kernel."
         )
     return Reason("zeros are not removed", zeros >= ZEROS and same, sentence, evidence)
-
-
-def overhead_bound(times: LayerTimes) -> Reason:
-    """Calling the network costs as much as running it."""
-    share = times.overhead_ms / times.whole_ms
-    evidence = {"overhead_ms": times.overhead_ms, "whole_ms": times.whole_ms, "contention": times.contention}
-    part = f"{max(0.0, times.overhead_ms):.3f} ms of it ({_percent(max(0.0, share))})"
-    sentence = f"While the layers were timed, a run took {times.whole_ms:.3f} ms; {part} is the call itself"
-    if times.busy:
-        waited = f"the stopwatch waited for a processor for {_percent(times.contention)} of that time"
-        sentence += f", but {waited}, so this is not sure; measure again."
-    elif share > OVERHEAD:
-        sentence += "; smaller layers cannot make that shorter, a larger batch can share it."
-    else:
-        sentence += "; the rest is spent in the layers."
-    return Reason("overhead of the call", share > OVERHEAD and not times.busy, sentence, evidence)
 
 
 def few_channels(model: nn.Module, work: Work, instruction_sets: Sequence[str] | None) -> Reason:
@@ -175,31 +140,13 @@ def few_channels(model: nn.Module, work: Work, instruction_sets: Sequence[str] |
     evidence: dict[str, Value] = {"lanes": lanes, "wasted": wasted, **odd}
     if odd:
         sentence = (
-            f"One instruction works on {lanes} channels, and {listed}: {_percent(wasted)} of the lanes of all "
+            f"One instruction works on {lanes} channels, and {listed}: {percent(wasted)} of the lanes of all "
             "convolutions have no channel."
         )
     else:
         what = f"every convolution has a multiple of {lanes} channels" if widths else "there is no convolution"
         sentence = f"One instruction works on {lanes} channels, and {what}."
     return Reason("few channels", wasted > WASTED, sentence, evidence)
-
-
-def no_int8_instructions(times: LayerTimes, instruction_sets: Sequence[str] | None) -> Reason:
-    """8-bit numbers need instructions of their own to be faster than float32."""
-    int8 = [op for op in times.op_types if any(part in op for part in INT8_OPS)]
-    has = [name for name in DOT_PRODUCTS if name in (instruction_sets or ())]
-    evidence: dict[str, Value] = {"int8_nodes": len(int8), "instructions": ", ".join(has)}
-    if not int8:
-        sentence = f"None of the {len(times.nodes)} executed nodes computes in int8, so its instructions do not matter."
-    elif instruction_sets is None:
-        sentence = (
-            f"{len(int8)} nodes compute in int8, but this system does not tell whether it has instructions for it."
-        )
-    elif has:
-        sentence = f"{len(int8)} nodes compute in int8, and this processor has instructions for it: {', '.join(has)}."
-    else:
-        sentence = f"{len(int8)} nodes compute in int8, and this processor has no instructions for it, such as VNNI."
-    return Reason("no int8 instructions", bool(int8) and instruction_sets is not None and not has, sentence, evidence)
 
 
 def memory_bound(
@@ -222,7 +169,7 @@ def memory_bound(
         evidence["cache_bytes"] = cache_bytes
     sentence = (
         f"At batch {work.batch} the network does {work.intensity:.2g} FLOPs for each byte, and this machine is limited "
-        f"by memory below {roofline.ridge:.2g}; {_percent(share)} of the bytes are weights. "
+        f"by memory below {roofline.ridge:.2g}; {percent(share)} of the bytes are weights. "
         f"{'Without the overhead of the call, it' if nodes_ms else 'It'} moves {moved_per_s / 1e9:.1f} GB/s, and the "
         f"memory could {bandwidth / 1e9:.1f}"
     )
@@ -255,25 +202,10 @@ def too_many_threads(threads: int, n_cores: int) -> Reason:
     return Reason("more threads than cores", holds, sentence, {"threads": threads, "n_cores": n_cores})
 
 
-def extra_nodes(times: LayerTimes, base_times: LayerTimes) -> Reason:
-    """The file has nodes that the base has not, such as Transpose, Cast or QuantizeLinear."""
-    extra = Counter(times.op_types) - Counter(base_times.op_types)
-    spent = sum(_time_of(op, times) - _time_of(op, base_times) for op in extra)
-    share = spent / times.whole_ms
-    listed = ", ".join(f"{n} {op}" for op, n in extra.items())
-    evidence: dict[str, Value] = {"extra": listed, "extra_ms": spent, "whole_ms": times.whole_ms}
-    if extra:
-        took = f"they take {_percent(share, 1)} of the run"
-        sentence = f"{extra.total()} executed nodes are more than the base has ({listed}); {took}."
-    else:
-        sentence = f"All {len(times.nodes)} executed nodes are of types that the base has, and as often."
-    return Reason("extra nodes", bool(extra) and share > EXTRA, sentence, evidence)
-
-
 def machine_busy(speed: Speed) -> Reason:
     """Other programs took the processor meanwhile."""
-    limit = f"above {_percent(BUSY)} the numbers are rough" if speed.busy else f"up to {_percent(BUSY)} is no harm"
-    waited = f"the stopwatch waited for a processor for {_percent(speed.contention)} of the time"
+    limit = f"above {percent(BUSY)} the numbers are rough" if speed.busy else f"up to {percent(BUSY)} is no harm"
+    waited = f"the stopwatch waited for a processor for {percent(speed.contention)} of the time"
     sentence = f"While the network and its base were timed in turns, {waited}; {limit}."
     return Reason("the machine was busy", speed.busy, sentence, {"contention": speed.contention})
 
@@ -296,11 +228,3 @@ def _padded(width: int, lanes: int) -> int:
 
 def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.3g} MB" if n_bytes >= 999_500 else f"{n_bytes / 1e3:.3g} kB"
-
-
-def _time_of(op_type: str, times: LayerTimes) -> float:
-    return sum(node.median_ms for node in times.nodes if node.op_type == op_type)
-
-
-def _percent(fraction: float, digits: int = 0) -> str:
-    return f"{100 * fraction:.{digits}f} %"

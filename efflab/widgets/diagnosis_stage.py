@@ -14,7 +14,8 @@ from efflab.figures.roofline import above_text
 from efflab.lab.diagnosis import Diagnosis
 from efflab.lab.rates import Rates
 from efflab.measure.carbon import carbon_intensities
-from efflab.measure.reasons import Reason, weights_in_cache
+from efflab.measure.reason import Reason
+from efflab.measure.reasons import weights_in_cache
 from efflab.widgets.parts import scrolling, wide
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView

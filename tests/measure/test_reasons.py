@@ -1,6 +1,7 @@
 """Why is mine not faster? Each reason holds for a network that has it, and not for one that has not."""
 
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -9,15 +10,13 @@ from networks import Calls
 from torch import Tensor, nn
 
 from efflab import models, prune_weights
+from efflab.measure.layer_reasons import extra_nodes, no_int8_instructions, overhead_bound, slower_arithmetic
 from efflab.measure.layer_speed import LayerTimes, NodeTime, measure_layers
+from efflab.measure.reason import Reason
 from efflab.measure.reasons import (
-    Reason,
-    extra_nodes,
     few_channels,
     machine_busy,
     memory_bound,
-    no_int8_instructions,
-    overhead_bound,
     too_many_threads,
     why_not_faster,
     zeros_kept,
@@ -216,9 +215,6 @@ def test_the_same_network_has_no_extra_nodes(timed: Timed) -> None:
     assert reason.evidence["extra"] == ""
 
 
-# Memory
-
-
 def memory(model: nn.Module, *, batch: int, bytes_per_s: float, cache_bytes: int | None = None) -> Reason:
     work = count_work(model, SHAPE, batch=batch)
     return memory_bound(work, ROOF, 1000 * work.moved_bytes / bytes_per_s, cache_bytes=cache_bytes)
@@ -227,6 +223,57 @@ def memory(model: nn.Module, *, batch: int, bytes_per_s: float, cache_bytes: int
 def nodes(*medians_ms: float, whole_ms: float) -> LayerTimes:
     made = tuple(NodeTime(f"n{i}", "Gemm", f"n{i}", (), one, 100) for i, one in enumerate(medians_ms))
     return LayerTimes(made, whole_ms, 0.001, batch=1, threads=1, contention=0.0, machine="a machine")
+
+
+# Arithmetic
+
+
+def chain(*widths: int) -> nn.Module:
+    return nn.Sequential(*(nn.Linear(n_in, n_out, bias=False) for n_in, n_out in itertools.pairwise(widths)))
+
+
+def layers(*medians_ms: float, contention: float = 0.0) -> LayerTimes:
+    """The times of the layers of a chain."""
+    made = tuple(NodeTime(f"n{i}", "Gemm", str(i), (), one, 100) for i, one in enumerate(medians_ms))
+    return LayerTimes(made, sum(medians_ms), 0.001, batch=1, threads=1, contention=contention, machine="a machine")
+
+
+def slower(now_ms: tuple[float, float], *, contention: float = 0.0) -> Reason:
+    """A chain of 3,000 + 3,000 MACs in 3 + 3 ms, cut to 1,500 + 1,500."""
+    base, cut = count_work(chain(100, 30, 100), (100,)), count_work(chain(100, 15, 100), (100,))
+    return slower_arithmetic(cut, base, layers(*now_ms, contention=contention), layers(3.0, 3.0))
+
+
+def test_layers_that_take_longer_than_their_macs_explain_are_named() -> None:
+    reason = slower((1.5, 3.0))
+
+    assert reason.holds
+    assert reason.sentence == (
+        "At the base's MACs a second the layers would take 3 ms; they take 4.5 ms. "
+        "1 does 0.0005 billion MACs a second, in the base 0.001 billion, with 0.46 FLOPs for each byte instead of 0.48."
+    )
+    assert reason.evidence == {"spent_ms": 4.5, "needed_ms": 3.0, "layer": "1"}
+
+
+@pytest.mark.parametrize(("now_ms", "holds"), [((1.8, 1.9), False), ((1.9, 1.9), True), ((0.5, 0.5), False)])
+def test_a_fifth_of_the_time_is_the_threshold(now_ms: tuple[float, float], holds: bool) -> None:
+    assert slower(now_ms).holds is holds
+
+
+def test_on_a_busy_machine_nothing_is_said_about_the_arithmetic() -> None:
+    reason = slower((1.5, 3.0), contention=0.5)
+
+    assert not reason.holds
+    assert reason.sentence.endswith("so this is not sure; measure again.")
+
+
+def test_networks_without_a_layer_in_common_are_not_compared() -> None:
+    base, other = count_work(chain(100, 30, 100), (100,)), count_work(nn.Sequential(nn.Flatten()), (100,))
+
+    assert not slower_arithmetic(other, base, layers(), layers(3.0, 3.0)).holds
+
+
+# Memory
 
 
 def test_large_matrices_at_batch_1_are_bound_by_memory() -> None:
@@ -390,7 +437,7 @@ def test_all_facts_give_all_reasons_and_those_that_hold_come_first(timed: Timed)
         instruction_sets=("AVX2",),
     )
 
-    assert len({reason.name for reason in reasons}) == len(reasons) == 8
+    assert len({reason.name for reason in reasons}) == len(reasons) == 9
     held = [reason.holds for reason in reasons]
     assert held == sorted(held, reverse=True)
     names = [reason.name for reason in reasons if reason.holds]
