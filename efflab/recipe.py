@@ -17,9 +17,11 @@ from efflab.prune import (
     fine_tune,
     prune_filters,
     prune_gradually,
+    prune_heads,
     prune_iteratively,
     prune_neurons,
     prune_weights,
+    recalibrate,
     train_ticket,
     zero_neurons,
 )
@@ -39,6 +41,8 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         zero_neurons,
         prune_neurons,
         prune_filters,
+        prune_heads,
+        recalibrate,
     )
 }
 """All techniques, in teaching order."""

@@ -39,11 +39,19 @@ def tiny_cnn(seed: int = 0) -> models.Network:
 
 
 def tiny_both(seed: int = 0) -> nn.Sequential:
-    """The same three convolutions, then 6 hidden units and the output: something for every technique to act on."""
+    """The same three convolutions, then 6 hidden units and the output."""
     *body, _ = tiny_cnn(seed).named_children()
     hidden = models.build("mlp", seed=seed, shape=(8, 1, 1), n_classes=N_CLASSES, sizes=(6,))
     ends = [("hidden", hidden.hidden1), ("relu4", hidden.relu1), ("output", hidden.output)]
     return nn.Sequential(OrderedDict([*body, *ends])).eval()
+
+
+def tiny_all(seed: int = 0) -> nn.Sequential:
+    """The same behind an attention with 2 heads, whose tokens are the rows of the image: heads can go, too."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        attention = models.SelfAttention(SHAPE[2], n_heads=2)
+    return nn.Sequential(OrderedDict([("attention", attention), *tiny_both(seed).named_children()])).eval()
 
 
 def tiny_mlp(seed: int = 0) -> models.Network:

@@ -31,7 +31,7 @@ def data() -> Data:
 
 @pytest.fixture
 def model() -> nn.Module:
-    return support.tiny_both()
+    return support.tiny_all()
 
 
 def call(name: str, model: nn.Module, data: Data, *, seed: int = 0, progress: Progress | None = None, **settings):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from efflab.models.networks import Architecture, Network, cnn, lenet5, mlp, resnet8
+from efflab.models.transformer import HEAD_DIM, vit
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -15,7 +16,10 @@ NETWORKS: dict[str, Callable[[Architecture], Network]] = {
     "lenet5": lenet5,
     "cnn": cnn,
     "resnet8": resnet8,
+    "vit": vit,
 }
+MOST_BLOCKS = 100
+"""More of them in a `vit` are a mistake, or a file that means harm."""
 
 
 def build(
@@ -29,7 +33,8 @@ def build(
     """A new network with random weights, in evaluation mode.
 
     `name` is one of NETWORKS; `shape` is channels, height and width of one image; `sizes` are the widths (hidden units
-    of an `mlp`, channels of the first layer of a `cnn` or `resnet8`); empty means the usual ones.
+    of an `mlp`, channels of the first layer of a `cnn` or `resnet8`, width and number of blocks of a `vit`); empty
+    means the usual ones.
 
     Example:
         >>> build("mlp", sizes=(300, 100)).output
@@ -89,8 +94,20 @@ def _check(architecture: Architecture) -> None:
         raise ValueError(f"n_classes must be 2 or more, not {architecture.n_classes!r}")
     if any(not isinstance(n, int) or n < 1 for n in sizes):
         raise ValueError(f"sizes must be positive whole numbers, not {sizes}")
-    n_allowed = {"mlp": None, "lenet5": (0,), "cnn": (0, 1), "resnet8": (0, 1)}[name]
+    n_allowed = {"mlp": None, "lenet5": (0,), "cnn": (0, 1), "resnet8": (0, 1), "vit": (0, 2)}[name]
     if n_allowed is not None and len(sizes) not in n_allowed:
         raise ValueError(f"{name} takes {' or '.join(map(str, n_allowed))} sizes, not {len(sizes)}: {sizes}")
     if name == "lenet5" and min(architecture.shape[1:]) < 16:
         raise ValueError(f"lenet5 needs images of at least 16x16, not {architecture.shape[1]}x{architecture.shape[2]}")
+    if name == "vit":
+        _check_vit(architecture)
+
+
+def _check_vit(architecture: Architecture) -> None:
+    dim, depth = architecture.sizes or (HEAD_DIM, 1)
+    if min(architecture.shape[1:]) < 2:
+        raise ValueError(f"vit needs images of at least 2x2, not {architecture.shape[1]}x{architecture.shape[2]}")
+    if dim % HEAD_DIM:
+        raise ValueError(f"the width of a vit must be a multiple of {HEAD_DIM}, the width of a head, not {dim}")
+    if depth > MOST_BLOCKS:
+        raise ValueError(f"a vit has at most {MOST_BLOCKS} blocks, not {depth}")

@@ -1,35 +1,35 @@
 """Checkpoints: weights in safetensors, and a card in JSON that says what they are.
 
-Nothing is unpickled: a safetensors file holds numbers only, and the card names one of our own architectures.
-A card carries the checksum of its weights, so a damaged or exchanged file is refused before a number of it is
-used.
+The card names one of our own architectures and, for a network that was cut, the widths of its narrower layers. So a
+checkpoint can be built, narrowed and filled without a line of code from the file.
 
 Reference: safetensors, https://huggingface.co/docs/safetensors
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+import torch
 from torch import nn
 
 from efflab import shipped
-from efflab.data.files import replacing
 from efflab.models.building import build_from, channels_last
+from efflab.models.files import CheckpointError, fill, read_fields, read_weights, weights_path, write
 from efflab.models.networks import Architecture, Network
+from efflab.models.shapes import differing, narrow
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the sentence names the file and what is wrong with it."""
+MOST_NUMBERS = 100_000_000
+"""Weights that a card may ask for: 400 MB."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint says about itself. Scores are fractions: value and both ends of its 95 % interval."""
+    """What a checkpoint says about itself. Scores are fractions: value and both ends of its 95 % interval.
+
+    `shapes` are the widths of the layers that are narrower than in the architecture, as `efflab.models.layer_shapes`
+    gives them; none if the network was not cut. `save` fills in `sha256` and `shapes`.
+    """
 
     architecture: Architecture
     data: str
@@ -38,6 +38,7 @@ class Card:
     validation: tuple[float, float, float]
     test: tuple[float, float, float]
     sha256: str = ""
+    shapes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def names() -> list[str]:
@@ -55,21 +56,15 @@ def load(checkpoint: str | Path) -> Network:
     Raises:
         CheckpointError: no such file; a damaged, foreign or exchanged one.
     """
-    path = _find(checkpoint)
-    content, about = path.read_bytes(), card(checkpoint)
-    if hashlib.sha256(content).hexdigest() != about.sha256:
-        raise CheckpointError(
-            f"{path} is damaged or belongs to another card: its checksum is not the one in {path.stem}.json"
-        )
+    path, about = _find(checkpoint), card(checkpoint)
+    content = read_weights(path, about.sha256)
     try:
-        network = build_from(about.architecture)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path.with_suffix('.json')} does not name a network of efflab: {error}") from error
-    try:
-        network.load_state_dict(load_tensors(content))
-    except (SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())  # torch lists the keys line by line
-        raise CheckpointError(f"{path} does not hold the weights of {about.architecture}: {reason}") from error
+        _check_size(about.architecture)
+        network = narrow(build_from(about.architecture), about.shapes)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path.with_suffix('.json')} does not name a network of efflab: {reason}") from error
+    fill(network, content, path, str(about.architecture))
     return channels_last(network).eval()
 
 
@@ -79,37 +74,55 @@ def card(checkpoint: str | Path) -> Card:
     Raises:
         CheckpointError: there is no card, or it is not one of ours.
     """
-    path = _find(checkpoint).with_suffix(".json")
+    path = _find(checkpoint)
+    fields = read_fields(path)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
         shape, sizes = fields["architecture"]["shape"], fields["architecture"]["sizes"]
         architecture = Architecture(**{**fields["architecture"], "shape": tuple(shape), "sizes": tuple(sizes)})
         scores = {name: tuple(fields[name]) for name in ("validation", "test")}
         return Card(**{**fields, **scores, "architecture": architecture})
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing: a checkpoint is a .safetensors file and its .json card") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a card of an efflab checkpoint: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path.with_suffix('.json')} is not a card of an efflab checkpoint: {error}") from error
 
 
 def save(model: nn.Module, path: str | Path, about: Card) -> Path:
     """Write `path`.safetensors and its card `path`.json; each appears whole or not at all. Returns the weights' path.
 
+    The network may be one that was cut: the card then carries the widths of its layers.
+
     Raises:
-        CheckpointError: the weights do not fit the architecture that the card names.
+        CheckpointError: the weights do not fit the architecture that the card names, cut or whole.
     """
-    expected = {name: tensor.shape for name, tensor in build_from(about.architecture).state_dict().items()}
-    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    if {name: tensor.shape for name, tensor in state.items()} != expected:
+    full = build_from(about.architecture)
+    shapes = differing(model, full)
+    if not _fits(model, full, shapes):
         raise CheckpointError(
-            f"the model's weights are not those of {about.architecture}; give the card its own architecture"
+            f"the model's weights are not those of {about.architecture}, cut or whole; give the card its own "
+            "architecture"
         )
-    path = _weights_path(path)
-    content = save_tensors(state)
-    fields = asdict(about) | {"sha256": hashlib.sha256(content).hexdigest()}
-    _write_whole(path, content)
-    _write_whole(path.with_suffix(".json"), (json.dumps(fields, indent=2) + "\n").encode())
-    return path
+    return write(weights_path(path), model, asdict(replace(about, shapes=shapes)))
+
+
+def _check_size(architecture: Architecture) -> None:
+    """Raise ValueError for more numbers than a card may ask for; on the device "meta", numbers take no memory."""
+    asked = [n for n in (*architecture.shape, architecture.n_classes, *architecture.sizes) if isinstance(n, int)]
+    n = max(asked, default=0)
+    if n <= MOST_NUMBERS:  # else torch could not even count them
+        with torch.device("meta"):
+            n = sum(parameter.numel() for parameter in build_from(architecture).parameters())
+    if n > MOST_NUMBERS:
+        raise ValueError(f"{architecture} has more than {MOST_NUMBERS:,} numbers")
+
+
+def _fits(model: nn.Module, full: Network, shapes: Mapping[str, Mapping[str, int]]) -> bool:
+    """Whether the model is what the full network becomes in these shapes."""
+    try:
+        expected = narrow(full, shapes).state_dict()
+    except ValueError:
+        return False
+    return {name: one.shape for name, one in model.state_dict().items()} == {
+        name: one.shape for name, one in expected.items()
+    }
 
 
 def _find(checkpoint: str | Path) -> Path:
@@ -120,19 +133,7 @@ def _find(checkpoint: str | Path) -> Path:
                 f"no checkpoint {checkpoint!r} comes along; there are: {', '.join(names()) or 'none'}"
             )
         return path
-    path = _weights_path(checkpoint)
+    path = weights_path(checkpoint)
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; name a .safetensors file or one of {', '.join(names())}")
     return path
-
-
-def _weights_path(path: str | Path) -> Path:
-    """With its ending; "pruned-0.8" has none yet, for what follows its dot is a number."""
-    path = Path(path)
-    return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-        temporary.chmod(0o644)  # a temporary file is for its owner alone; a checkpoint is for everybody

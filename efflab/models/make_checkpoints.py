@@ -37,6 +37,8 @@ PLANS = {
     "lenet5-scattered": Plan(Architecture("lenet5"), "scattered", epochs=12, learning_rate=2e-3),
     "mlp-scattered": Plan(Architecture("mlp", (1, 28, 28), 10, (800, 300)), "scattered", epochs=15, learning_rate=2e-3),
     "cnn-scattered": Plan(Architecture("cnn", (1, 28, 28), 10, (32,)), "scattered", epochs=25, learning_rate=1e-2),
+    "cnn64-scattered": Plan(Architecture("cnn", (1, 28, 28), 10, (64,)), "scattered", epochs=15, learning_rate=1e-2),
+    "resnet8-scattered": Plan(Architecture("resnet8"), "scattered", epochs=15, learning_rate=1e-2),
 }
 """One for each network and task that a chapter needs."""
 

@@ -1,4 +1,4 @@
-"""Four networks that a learner can read whole: `mlp`, `lenet5`, `cnn`, `resnet8`.
+"""Four of five networks that a learner can read whole: `mlp`, `lenet5`, `cnn`, `resnet8`; `vit` is in `transformer.py`.
 
 Each is built from an `Architecture`, plain numbers that fit into JSON, so that a checkpoint can say what it holds.
 
@@ -24,7 +24,7 @@ class Architecture:
     """What it takes to build a network again.
 
     `shape` is channels, height and width of one image. `sizes` are the widths: hidden units of an `mlp`, channels of
-    the first layer of a `cnn` or `resnet8`; empty means the usual ones.
+    the first layer of a `cnn` or `resnet8`, width and number of blocks of a `vit`; empty means the usual ones.
     """
 
     name: str
@@ -34,7 +34,11 @@ class Architecture:
 
 
 class Network(nn.Sequential):
-    """A chain of named layers that knows its architecture. images: (n, channels, height, width) -> (n, classes)."""
+    """A chain of named layers that knows its architecture. images: (n, channels, height, width) -> (n, classes).
+
+    `architecture` says what it was built as. One that was cut by surgery keeps it: it is what the network was cut from,
+    and the widths of the layers say what is left (`efflab.models.layer_shapes`).
+    """
 
     def __init__(self, architecture: Architecture, layers: list[tuple[str, nn.Module]]) -> None:
         super().__init__(OrderedDict(layers))

@@ -68,7 +68,7 @@ def test_changing_the_model_afterwards_does_not_change_the_lab(data):
 
 
 def test_the_base_is_the_same_after_any_recipe(data):
-    lab = Lab(support.tiny_both(2), data)
+    lab = Lab(support.tiny_all(2), data)
     before = support.bits(lab.build(()))
     for name in TECHNIQUES:
         lab.build((step(TECHNIQUES[name]),))
@@ -224,7 +224,7 @@ def test_a_setting_that_was_judged_is_not_judged_again():
 
 
 def test_only_opening_it_touches_the_test_data(data, stopwatch_stub):
-    lab = Lab(support.tiny_both(), sealed(data))
+    lab = Lab(support.tiny_all(), sealed(data))
     for name in TECHNIQUES:
         lab.preview((step(TECHNIQUES[name]),))
     lab.measure((step(prune_weights),))

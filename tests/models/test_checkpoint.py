@@ -8,11 +8,14 @@ import pickle
 from pathlib import Path
 
 import pytest
+import support
 import torch
 from safetensors.torch import save as save_tensors
+from torch import nn
 
 from efflab import shipped
-from efflab.models import Architecture, Card, CheckpointError, Network, build, card, load, names, save
+from efflab.models import Architecture, Card, CheckpointError, Network, build, build_from, card, load, names, save
+from efflab.prune import prune_filters, prune_neurons
 
 CARD = Card(
     architecture=Architecture("cnn", (1, 8, 8), 3, (2,)),
@@ -126,6 +129,104 @@ def test_weights_of_another_network_than_the_card_says_are_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+# A network that was cut
+
+RESNET = dataclasses.replace(CARD, architecture=Architecture("resnet8", (1, 8, 8), 3, (8,)))
+
+
+def cut() -> Network:
+    """A resnet8 with half of its channels, whose batch norms remember numbers of their own."""
+    network = build_from(RESNET.architecture)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.5, 1.5, generator=torch.Generator().manual_seed(1))
+    return prune_filters(network, data=support.tiny_data(), ratio=0.5)
+
+
+@pytest.fixture
+def saved_cut(tmp_path) -> Path:
+    return save(cut(), tmp_path / "small", RESNET)
+
+
+def test_a_network_that_was_cut_comes_back_small_and_gives_the_same_answers_bit_for_bit(saved_cut):
+    loaded, expected = load(saved_cut), cut()
+    images = support.tiny_data().test.images
+    assert {name: one.shape for name, one in loaded.state_dict().items()} == {
+        name: one.shape for name, one in expected.state_dict().items()
+    }
+    assert loaded.block2.shortcut.in_channels == loaded.block2.norm1.num_features - 4 == 4
+    assert support.bits(loaded) == support.bits(expected)
+    assert torch.equal(loaded(images), expected(images))
+    assert loaded.architecture == RESNET.architecture
+
+
+def test_the_card_names_the_widths_of_the_narrower_layers_alone(tmp_path):
+    network = prune_neurons(build("mlp", shape=support.SHAPE, sizes=(12, 8)), data=support.tiny_data(), ratio=0.5)
+    about = dataclasses.replace(CARD, architecture=network.architecture)
+    shapes = card(save(network, tmp_path / "mlp", about)).shapes
+    assert shapes == {"hidden1": {"out": 6, "in": 64}, "hidden2": {"out": 4, "in": 6}, "output": {"out": 10, "in": 4}}
+    whole = save(build_from(about.architecture), tmp_path / "whole", about)
+    assert card(whole).shapes == {}
+
+
+def test_a_card_from_before_networks_were_cut_has_no_shapes_and_loads(saved):
+    about = saved.with_suffix(".json")
+    fields = json.loads(about.read_text())
+    assert fields.pop("shapes") == {}
+    about.write_text(json.dumps(fields))
+    assert support.bits(load(saved)) == support.bits(network())
+    assert card(saved).shapes == {}
+
+
+def test_saved_again_a_network_that_was_cut_gives_the_same_bytes(saved_cut, tmp_path):
+    again = save(load(saved_cut), tmp_path / "again", RESNET)
+    assert again.read_bytes() == saved_cut.read_bytes()
+    assert again.with_suffix(".json").read_text() == saved_cut.with_suffix(".json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "reason"),
+    [
+        (5, "shapes must be {layer:"),
+        ([["conv1", 3]], "shapes must be {layer:"),
+        ({"conv9": {"out": 1}}, "shapes names the layer 'conv9', and Network has none of that name"),
+        ({"relu1": {"out": 1}}, "layer 'relu1' is a ReLU, which has no width"),
+        ({"conv1": 4}, "the shapes of 'conv1' must be out, in, groups"),
+        ({"conv1": {"out": 4, "in": 1}}, "the shapes of 'conv1' must be out, in, groups"),
+        ({"conv1": {"out": 4.0, "in": 1, "groups": 1}}, "'out' of 'conv1' must be a whole number from 1 to 8, not 4.0"),
+        ({"conv1": {"out": True, "in": 1, "groups": 1}}, "'out' of 'conv1' must be a whole number from 1 to 8"),
+        ({"conv1": {"out": 0, "in": 1, "groups": 1}}, "'out' of 'conv1' must be a whole number from 1 to 8, not 0"),
+        ({"conv1": {"out": 9, "in": 1, "groups": 1}}, "'out' of 'conv1' must be a whole number from 1 to 8, not 9"),
+        ({"conv1": {"out": 10**18, "in": 1, "groups": 1}}, "'out' of 'conv1' must be a whole number from 1 to 8"),
+        ({"conv1": {"out": "4", "in": 1, "groups": 1}}, "'out' of 'conv1' must be a whole number from 1 to 8, not '4'"),
+        ({"conv1": {"out": 4, "in": 1, "groups": 2}}, "'groups' of 'conv1' must be a whole number from 1 to 1"),
+    ],
+)
+def test_shapes_that_no_surgery_leaves_are_refused(shapes, reason, saved_cut):
+    edit_card(saved_cut, shapes=shapes)
+    sentence = refusal(saved_cut)
+    assert sentence.startswith(f"{saved_cut.with_suffix('.json')} does not name a network of efflab: ")
+    assert reason in sentence
+
+
+@pytest.mark.parametrize("shapes", [{}, {"conv1": {"out": 3, "in": 1, "groups": 1}}])
+def test_shapes_that_are_not_those_of_the_weights_are_refused(shapes, saved_cut):
+    edit_card(saved_cut, shapes=shapes)
+    assert f"{saved_cut} does not hold the weights of Architecture(name='resnet8'" in refusal(saved_cut)
+
+
+def test_weights_of_another_type_of_number_are_refused(saved):
+    tensors = {name: tensor.double().contiguous() for name, tensor in network().state_dict().items()}
+    replace_weights(saved, save_tensors(tensors))
+    assert "'conv1.weight' is torch.float64 in the file, and torch.float32 in the model" in refusal(saved)
+
+
+@pytest.mark.parametrize("sizes", [[20_000, 20_000], [10**30]])
+def test_a_card_that_asks_for_all_of_the_memory_is_refused(sizes, saved):
+    edit_card(saved, architecture={"name": "mlp", "shape": [1, 8, 8], "n_classes": 3, "sizes": sizes})
+    assert "has more than 100,000,000 numbers" in refusal(saved)
+
+
 # What is refused
 
 
@@ -218,6 +319,8 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
     [
         b"",
         b"{",
+        b"[" * 100_000,
+        b'{"seed": ' + b"1" * 5000 + b"}",
         b"[]",
         b"null",
         b"5",
@@ -242,7 +345,7 @@ def test_a_card_with_other_fields_is_refused(fields, saved):
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("name", "vgg", "name must be one of mlp, lenet5, cnn, resnet8, not 'vgg'"),
+        ("name", "vgg", "name must be one of mlp, lenet5, cnn, resnet8, vit, not 'vgg'"),
         ("name", ["cnn"], "not name a network"),
         ("shape", [8, 8], "shape must be three positive numbers"),
         ("shape", "abc", "shape must be three positive numbers"),

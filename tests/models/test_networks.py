@@ -136,7 +136,7 @@ def test_the_layout_changes_no_number_and_shared_weights_stay_shared():
 @pytest.mark.parametrize(
     ("name", "settings", "sentence"),
     [
-        ("vgg", {}, "name must be one of mlp, lenet5, cnn, resnet8, not 'vgg'"),
+        ("vgg", {}, "name must be one of mlp, lenet5, cnn, resnet8, vit, not 'vgg'"),
         ("mlp", {"shape": (28, 28)}, r"shape must be three positive numbers .*, not \(28, 28\)"),
         ("mlp", {"shape": (0, 28, 28)}, "shape must be three positive numbers"),
         ("cnn", {"shape": (1, 28.0, 28)}, "shape must be three positive numbers"),
@@ -147,6 +147,10 @@ def test_the_layout_changes_no_number_and_shared_weights_stay_shared():
         ("cnn", {"sizes": (8, 16)}, "cnn takes 0 or 1 sizes, not 2"),
         ("resnet8", {"sizes": (8, 16)}, "resnet8 takes 0 or 1 sizes, not 2"),
         ("lenet5", {"shape": (1, 15, 28)}, "lenet5 needs images of at least 16x16, not 15x28"),
+        ("vit", {"sizes": (64,)}, "vit takes 0 or 2 sizes, not 1"),
+        ("vit", {"shape": (1, 1, 8)}, "vit needs images of at least 2x2, not 1x8"),
+        ("vit", {"sizes": (60, 2)}, "the width of a vit must be a multiple of 8, the width of a head, not 60"),
+        ("vit", {"sizes": (64, 101)}, "a vit has at most 100 blocks, not 101"),
     ],
 )
 def test_what_cannot_be_built_gets_a_sentence(name, settings, sentence):

@@ -8,12 +8,13 @@ Reference: Fang et al., DepGraph: towards any structural pruning, 2023, arXiv 23
 import math
 import operator
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from efflab.prune.structure.spaces import Flow, Member, Space
+from efflab.prune.structure.spaces import ANSWER, Flow, Member, Space
 from efflab.prune.structure.tracing import Trace
 
 KEEPING = (
@@ -42,7 +43,7 @@ class Follower:
         self._made: dict[str, Space] = {}
         self._calls = Counter(node.target for node in trace.graph.nodes if node.op == "call_module")
         self._read_directly = {str(n.target).rpartition(".")[0] for n in trace.graph.nodes if n.op == "get_attr"}
-        self._owners = _owners(trace.model)
+        self._owners = owners(trace.model)
         for node in trace.graph.nodes:
             self._follow(node)
 
@@ -50,7 +51,7 @@ class Follower:
         if node.op == "placeholder":
             self._stop(node, "they are the network's input")
         elif node.op == "output":
-            self._stop(node, "they are the network's answer")
+            self._stop(node, ANSWER)
         elif node.op == "call_module":
             self._layer(node, str(node.target))
         elif node.op != "get_attr":
@@ -85,17 +86,11 @@ class Follower:
         """Why a layer cannot be followed, or nothing."""
         if type(layer) not in (nn.Linear, nn.Conv2d, nn.Flatten, *NORMS, *KEEPING, *POOLING):
             return f"they go through layer {name!r} ({type(layer).__name__}), which is not followed"
-        if set(layer.state_dict()) - {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}:
-            return f"layer {name!r} computes its weight from other tensors (weight_norm, torch.nn.utils.prune ...)"
         if self._calls[name] > 1 and layer.state_dict():
             return f"layer {name!r} is used {self._calls[name]} times"
         if name in self._read_directly:
             return f"the numbers of layer {name!r} are also read directly"
-        if shared := [owner for one in layer.parameters() for owner in self._owners[id(one)] if owner != name]:
-            return f"layer {name!r} shares its numbers with {shared[0]!r}"
-        if isinstance(layer, nn.Conv2d) and layer.groups not in (1, layer.in_channels):
-            return f"layer {name!r} is a convolution in {layer.groups} groups, which must stay equally wide"
-        return ""
+        return why_whole(name, layer, self._owners)
 
     def _read(self, node: fx.Node, name: str, dim: int) -> None:
         """A layer reads all channels at once, along `dim`."""
@@ -142,7 +137,7 @@ class Follower:
     def _keep(self, node: fx.Node, pools: bool) -> None:
         flow = self._input(node)
         if flow is None or (pools and flow.dim != 1):
-            self._stop(node, f"they go through {node.name}, which does not take them as channels")
+            self._stop(node, f"they go through {_called(node)}, which does not take them as channels")
             return
         self._flows[node] = flow
 
@@ -170,7 +165,7 @@ class Follower:
         """(n, c, h, w) -> (n, c*h*w): each channel is h*w numbers in a row."""
         flow, before = self._input(node), self._shapes[node.all_input_nodes[0]]
         if flow is None or flow.dim != 1 or start != 1 or end not in (-1, len(before) - 1):
-            self._stop(node, f"{node.name} flattens across them")
+            self._stop(node, f"{_called(node)} flattens across them")
             return
         self._flows[node] = Flow(flow.space, 1, flow.repeat * math.prod(before[2:]))
 
@@ -229,14 +224,31 @@ def _name(node: fx.Node) -> str:
     return f"{getattr(node.target, '__module__', '?')}.{name}"
 
 
+def _called(node: fx.Node) -> str:
+    """What a sentence calls the node."""
+    return f"layer {node.target!r}" if node.op == "call_module" else node.name
+
+
 def _argument(node: fx.Node, place: int, name: str, default: object) -> Any:
     return node.args[place] if len(node.args) > place else node.kwargs.get(name, default)
 
 
-def _owners(model: nn.Module) -> dict[int, list[str]]:
+def owners(model: nn.Module) -> dict[int, list[str]]:
     """The layers that hold each parameter, by its id."""
-    owners: dict[int, list[str]] = {}
+    found: dict[int, list[str]] = {}
     for name, module in model.named_modules():
         for one in module.parameters(recurse=False):
-            owners.setdefault(id(one), []).append(name)
-    return owners
+            found.setdefault(id(one), []).append(name)
+    return found
+
+
+def why_whole(name: str, layer: nn.Module, owners: Mapping[int, Sequence[str]]) -> str:
+    """Why a layer of a kind that can be cut must stay whole, whoever follows its channels; or nothing."""
+    if set(layer.state_dict()) - {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}:
+        return f"layer {name!r} computes its weight from other tensors (weight_norm, torch.nn.utils.prune ...)"
+    if shared := [owner for one in layer.parameters() for owner in owners[id(one)] if owner != name]:
+        return f"layer {name!r} shares its numbers with {shared[0]!r}"
+    is_depthwise = isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.groups > 1 and not is_depthwise:
+        return f"layer {name!r} is a convolution in {layer.groups} groups, which must stay equally wide"
+    return ""

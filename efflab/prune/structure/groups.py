@@ -16,7 +16,7 @@ What has no rule freezes the spaces that it touches, with the reason: better a c
 Reference: Fang et al., DepGraph: towards any structural pruning, 2023, arXiv 2301.12900.
 
 Where we simplify: concatenation, reshaping, attention and convolutions in groups are not followed. At work:
-Torch-Pruning, which our tests compare with.
+Torch-Pruning, which `anything.py` asks for groups of the same form, and which our tests compare with.
 """
 
 from dataclasses import dataclass
@@ -66,26 +66,6 @@ def groups(model: nn.Module, shape: tuple[int, ...]) -> tuple[Group, ...]:
         spaces.setdefault(space.root, []).append(member)
     found = (_group(space, tuple(dict.fromkeys(members))) for space, members in spaces.items())
     return tuple(group for group in found if group.layers("out"))
-
-
-def removable(model: nn.Module, shape: tuple[int, ...], kind: type[nn.Module]) -> tuple[Group, ...]:
-    """The groups that may lose channels and that layers of one `kind`, Linear or Conv2d, make.
-
-    Raises:
-        ValueError: there are none; the sentence says why for each that layers of this kind make.
-    """
-    made = [
-        one
-        for one in groups(model, shape)
-        if all(isinstance(model.get_submodule(name), kind) for name in one.layers("out"))
-    ]
-    if free := tuple(one for one in made if not one.frozen):
-        return free
-    reasons = "; ".join(f"the channels of {one.name!r} must stay, because {one.frozen}" for one in made)
-    raise ValueError(
-        f"{type(model).__name__} has no {kind.__name__} layer whose channels can be removed: "
-        f"{reasons or f'it has no {kind.__name__} layer'}"
-    )
 
 
 def _group(space: Space, members: tuple[Member, ...]) -> Group:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from efflab.data import Classification, Data
 from efflab.prune.structure.groups import Group
-from efflab.training import copy_model
+from efflab.training import copy_model, safe_layout
 
 CHUNK = 100
 """Calibration examples at a time."""
@@ -101,19 +101,30 @@ def channel_scores(
 
 def _rows(model: nn.Module, group: Group) -> list[Tensor]:
     """The weights that make the channels: each (channels, ...)."""
-    return [model.get_submodule(name).get_parameter("weight").detach() for name in group.layers("out")]
+    makers = ((model.get_submodule(one.layer), one) for one in group.members if one.side == "out")
+    return [_weight(layer)[one.part(group.size)] for layer, one in makers]
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    """The weight, a row for each channel that it makes; a transposed convolution has its columns first."""
+    weight = layer.get_parameter("weight").detach()
+    return weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else weight
 
 
 def _scales(model: nn.Module, group: Group) -> list[Tensor]:
     """The scales of the group's batch norms: each (channels, repeat)."""
-    layers = [model.get_submodule(name) for name in group.layers("through")]
-    norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.affine]
+    passed = ((model.get_submodule(one.layer), one) for one in group.members if one.side == "through")
+    norms = [
+        (layer.weight.detach(), one)
+        for layer, one in passed
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.affine
+    ]
     if not norms:
         raise ValueError(
             f"importance 'batch norm scale' needs a batch norm with a scale after {group.name!r}, and there is none; "
             "'l1' needs none"
         )
-    return [norm.weight.detach().reshape(group.size, -1) for norm in norms]
+    return [scale[one.part(group.size)].reshape(group.size, -1) for scale, one in norms]
 
 
 def _from_data(model: nn.Module, found: Sequence[Group], importance: str, data: Data) -> dict[str, Tensor]:
@@ -133,6 +144,7 @@ def _readings(
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """What the readers of each group get, and each example's own gradient: (n, size, positions of all readers)."""
     twin, seen = copy_model(model).eval().requires_grad_(True), dict[str, Tensor]()
+    safe_layout(twin)
     for name in {name for group in found for name in group.layers("in")}:
         twin.get_submodule(name).register_forward_pre_hook(_remember(seen, name))
     with torch.inference_mode(False), torch.enable_grad():
@@ -159,7 +171,9 @@ def _remember(seen: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple[
 def _together(model: nn.Module, group: Group, tensors: Mapping[str, Tensor]) -> Tensor:
     """What all readers have of each channel: (n, channels, positions)."""
     parts = []
-    for name in group.layers("in"):
-        dim = 1 if isinstance(model.get_submodule(name), nn.Conv2d) else -1
-        parts.append(tensors[name].detach().movedim(dim, 1))  # (n, channels * repeat, ...)
+    for one in (member for member in group.members if member.side == "in"):
+        dim = -1 if isinstance(model.get_submodule(one.layer), nn.Linear) else 1
+        parts.append(
+            tensors[one.layer].detach().movedim(dim, 1)[:, one.part(group.size)]
+        )  # (n, channels * repeat, ...)
     return torch.cat([part.reshape(len(part), group.size, -1) for part in parts], dim=2)

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 Side = Literal["out", "in", "through"]
+ANSWER = "they are the network's answer"
+"""Why the channels of the last layer must stay, whichever rules follow them."""
 
 
 @dataclass(frozen=True)
 class Member:
     """A layer's part in a group; each channel of the group is `repeat` rows or columns of it, one after the other.
+
+    The first channel is at `offset`, which is not 0 where the layer reads several tensors that were put side by side.
 
     out      it makes the channels: rows of the weight and the bias
     in       it reads them: columns of the weight
@@ -24,6 +28,11 @@ class Member:
     layer: str
     side: Side
     repeat: int = 1
+    offset: int = 0
+
+    def part(self, size: int) -> slice:
+        """Which rows or columns of the layer the `size` channels of the group are."""
+        return slice(self.offset, self.offset + size * self.repeat)
 
 
 class Space:

@@ -6,7 +6,7 @@ References:
     Li et al., Pruning filters for efficient ConvNets, 2017, arXiv 1608.08710.
     Fang et al., DepGraph: towards any structural pruning, 2023, arXiv 2301.12900.
 
-Where we simplify: see `groups.py`. At work: Torch-Pruning.
+Where we simplify: see `groups.py`. At work: Torch-Pruning, whose rules are one knob away.
 """
 
 from typing import Annotated
@@ -16,6 +16,7 @@ from torch import nn
 from efflab.data import Data
 from efflab.knobs import Choice, Range, technique
 from efflab.prune.masks import Scope
+from efflab.prune.structure.rules import Rules
 from efflab.prune.structure.selection import select_channels
 from efflab.prune.structure.surgery import remove, zero
 
@@ -46,14 +47,16 @@ def prune_neurons(
     importance: NeuronImportance = "l1",
     multiple: Multiple = 1,
     minimum: Minimum = 1,
+    rules: Rules = "efflab",
     form: Form = "removed",
     seed: int = 0,
 ) -> nn.Module:
     """A copy of `model` with fewer hidden neurons: `round(ratio * n)` of the n that linear layers make are cut out.
 
     At least `minimum` of each layer stay, and what stays is rounded up to the `multiple`. In the form "zeroed" the
-    others are set to zero instead of cut out: the answers are the same, the shapes stay. `data` tells the shape of an
-    input, and its calibration split the importances "taylor" and "activation mean"; `seed` is for "random".
+    others are set to zero instead of cut out: the answers are the same, the shapes stay. The `rules` "torch-pruning"
+    follow channels where ours do not, and take longer. `data` tells the shape of an input, and its calibration split
+    the importances "taylor" and "activation mean"; `seed` is for "random".
 
     Raises:
         ValueError: no linear layer has channels that can be removed; the sentence says why for each.
@@ -69,9 +72,10 @@ def prune_neurons(
         importance=importance,
         multiple=multiple,
         minimum=minimum,
+        rules=rules,
         seed=seed,
     )
-    return FORMS[form](model, data.shape, selection.kept)
+    return FORMS[form](model, data.shape, selection.kept, rules)
 
 
 @technique
@@ -84,6 +88,7 @@ def prune_filters(
     importance: FilterImportance = "l1",
     multiple: Multiple = 1,
     minimum: Minimum = 1,
+    rules: Rules = "efflab",
     form: Form = "removed",
     seed: int = 0,
 ) -> nn.Module:
@@ -91,8 +96,9 @@ def prune_filters(
 
     Layers that a sum joins lose the same channels, and count once. At least `minimum` of each group stay, and what
     stays is rounded up to the `multiple`. In the form "zeroed" the others are set to zero instead of cut out: the
-    answers are the same, the shapes stay. `data` tells the shape of an input, and its calibration split the importances
-    "taylor" and "activation mean"; `seed` is for "random".
+    answers are the same, the shapes stay. The `rules` "torch-pruning" follow channels where ours do not, and take
+    longer. `data` tells the shape of an input, and its calibration split the importances "taylor" and "activation
+    mean"; `seed` is for "random".
 
     Raises:
         ValueError: no convolution has channels that can be removed (the sentence says why for each), or "batch norm
@@ -109,6 +115,7 @@ def prune_filters(
         importance=importance,
         multiple=multiple,
         minimum=minimum,
+        rules=rules,
         seed=seed,
     )
-    return FORMS[form](model, data.shape, selection.kept)
+    return FORMS[form](model, data.shape, selection.kept, rules)

@@ -36,22 +36,40 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> Trace:
         ValueError: the forward pass needs more than one input, depends on values, or fails.
     """
     kind = type(model).__name__
-    defaults, twin = _defaults(model), _copy(model).eval()
+    defaults, twin = defaults_of(model), copy_plain(model).eval()
     try:
         graph = _Tracer().trace(twin, concrete_args=defaults)
     except Exception as error:  # anybody's model, so anything may be raised
-        raise ValueError(f"the forward pass of {kind} cannot be followed: {reason(error)}") from error
+        raise ValueError(
+            f"the forward pass of {kind} cannot be followed: {reason(error)}; rules='torch-pruning' follows a real run "
+            "instead"
+        ) from error
     shapes = _Shapes(twin, graph)
-    try:
-        result = answer(shapes, example(twin, shape))
-    except Exception as error:
-        raise ValueError(f"{kind} does not take an input of shape {tuple(shape)}: {reason(error)}") from error
-    if not isinstance(result, Tensor):
-        raise ValueError(f"{kind} returns a {type(result).__name__}; channels are followed to exactly one tensor")
+    first_answer(shapes, twin, shape, kind)
     return Trace(twin, graph, shapes.found)
 
 
-def _copy(model: nn.Module) -> nn.Module:
+def first_answer(run: Callable[[Tensor], Tensor], model: nn.Module, shape: tuple[int, ...], kind: str) -> Tensor:
+    """What `run` gives for the example of `model`; `kind` is what the sentences call it.
+
+    Raises:
+        ValueError: it fails, or gives something else than one tensor.
+    """
+    try:
+        result = answer(run, example(model, shape))
+    except Exception as error:  # anybody's model, so anything may be raised
+        raise ValueError(f"{kind} does not take an input of shape {tuple(shape)}: {reason(error)}") from error
+    if not isinstance(result, Tensor):
+        raise ValueError(f"{kind} returns a {type(result).__name__}; channels are followed to exactly one tensor")
+    return result
+
+
+def copy_plain(model: nn.Module) -> nn.Module:
+    """A copy, as `copy_model` makes it.
+
+    Raises:
+        ValueError: torch cannot copy the model, for a weight was computed from others.
+    """
     try:
         return copy_model(model)
     except RuntimeError as error:  # what torch says of a tensor that was computed from others
@@ -74,7 +92,7 @@ def answer(run: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         return run(images)
 
 
-def _defaults(model: nn.Module) -> dict[str, Any]:
+def defaults_of(model: nn.Module) -> dict[str, Any]:
     """The inputs that need not be given, with what they are then.
 
     Raises:
