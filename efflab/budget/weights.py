@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from efflab.budget.parts import is_lost_at_most, verdict
 from efflab.lab import Lab, Preview
-from efflab.measure import Size
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
 
@@ -29,7 +28,7 @@ class Budget:
 
         The score is the measured one, not the end of its interval: the sentence gives the interval of the loss.
         """
-        kept = _n_kept(preview.size) / _n_kept(preview.base_size)
+        kept = preview.size.n_kept / preview.base_size.n_kept
         text = f"{kept * 100:.1f} % of the weights are left (at most {self.kept * 100:.1f} % allowed)"
         return verdict({text: kept <= self.kept} | is_lost_at_most(self.lost, preview))
 
@@ -40,8 +39,3 @@ class Budget:
             ValueError: as `Lab.preview`.
         """
         return self.judge(lab.preview(recipe))
-
-
-def _n_kept(size: Size) -> int:
-    """The weights that are not zero: matrices and kernels, not biases."""
-    return sum(tensor.n_nonzero for tensor in size.weights)

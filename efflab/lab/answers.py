@@ -21,6 +21,11 @@ class Preview:
     base_size: Size
     is_partial: bool = False
 
+    @property
+    def removed(self) -> float:
+        """The fraction of the base's weights that are gone, as zeros or with their channels."""
+        return 1 - self.size.n_kept / self.base_size.n_kept if self.base_size.n_kept else 0.0
+
 
 @dataclass(frozen=True)
 class Report:

@@ -19,6 +19,7 @@ from efflab import models
 from efflab.data import Data
 from efflab.knobs import Setting, Value
 from efflab.lab.answers import Preview, Report
+from efflab.lab.cuts import Cuts
 from efflab.lab.kept import Kept
 from efflab.lab.networks import Networks
 from efflab.lab.shipping import Weighed, new_folder, passing_folder, stopwatch, torch_stopwatch
@@ -42,8 +43,10 @@ N_JUDGED = 500
 """Complete previews that a lab keeps: going back to a setting costs nothing."""
 
 
-class Lab:
+class Lab(Cuts):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
+
+    name: what the journal calls the base; that of its checkpoint, or of its class and data.
 
     Example:
         >>> from efflab import prune_weights
@@ -57,10 +60,10 @@ class Lab:
         ValueError: the model cannot be copied.
     """
 
-    def __init__(self, model: nn.Module, data: Data, *, seed: int = 0) -> None:
+    def __init__(self, model: nn.Module, data: Data, *, seed: int = 0, name: str = "") -> None:
         if not isinstance(model, nn.Module) or not isinstance(data, Data):
             raise TypeError(f"Lab needs a torch model and a Data, not {type(model).__name__} and {type(data).__name__}")
-        self._data, self._seed = data, seed
+        self._data, self._seed, self.name = data, seed, name or f"{type(model).__name__} on {data.name}"
         self.n_test_openings = 0
         self._networks = Networks(model, data, seed)
         self._judged = Kept[Preview](N_JUDGED)
@@ -74,7 +77,7 @@ class Lab:
             CheckpointError: there is no such checkpoint, or it is damaged.
         """
         about = models.card(checkpoint)
-        return cls(models.load(checkpoint), sources.load(about.data, seed=about.seed), seed=seed)
+        return cls(models.load(checkpoint), sources.load(about.data, seed=about.seed), seed=seed, name=checkpoint)
 
     @property
     def data(self) -> Data:

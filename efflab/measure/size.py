@@ -49,10 +49,15 @@ class Size:
         return tuple(tensor for tensor in self.tensors if tensor.is_weight)
 
     @property
+    def n_kept(self) -> int:
+        """The weights that are not zero: matrices and kernels, not biases."""
+        return sum(tensor.n_nonzero for tensor in self.weights)
+
+    @property
     def sparsity(self) -> float:
         """The fraction of zeros among the weights; 0 where there are none."""
         n = sum(tensor.n for tensor in self.weights)
-        return 1 - sum(tensor.n_nonzero for tensor in self.weights) / n if n else 0.0
+        return 1 - self.n_kept / n if n else 0.0
 
     @property
     def dense_bytes(self) -> int:

@@ -16,15 +16,17 @@ from efflab.lab.diagnosis import Diagnosis
 from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
-from efflab.training import Epoch, Progress, warm_up
+from efflab.training import Progress, warm_up
 from efflab.widgets.answers import score_when_there
 from efflab.widgets.asking import PREDICT_FIRST, Answer, Gate
+from efflab.widgets.budgeting import Budgeting
 from efflab.widgets.controls import Control, knobs_to_show
 from efflab.widgets.desk import Desk, buttons
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
 from efflab.widgets.parts import side_by_side
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
+from efflab.widgets.structure_tabs import STRUCTURED
 from efflab.widgets.tiles import sentence, test_sentence
 from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Job, Stale, Turns, worker
@@ -71,12 +73,19 @@ class Bench(DiagnosisPanel):
         names = knobs_to_show(self.technique, controls)
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
         self._asked: Recipe | None = None
+        self.budgeting: Budgeting | None = None
         self.prepare(self._make_diagnosis)
         self.desk = Desk(
-            {name: self._control(name) for name in names}, *buttons(self), self.project, batch=self.batch_control
+            {name: self._control(name) for name in names},
+            *buttons(self),
+            self.project,
+            batch=self.batch_control,
+            more=self._budgeting(x),
         )
         asked = {"scan": self.scan_layers, "redraw": self.redraw_tab}
-        self.stage = Stage(lab, x, journal=self.journal, chapter=chapter, **asked, diagnosing=self.diagnosing)
+        self.stage = Stage(
+            lab, self.technique, x, journal=self.journal, chapter=chapter, **asked, diagnosing=self.diagnosing
+        )
         self.batch_control.on_change(self._time_again)
         super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
         self._submit("warm-up", lambda stale: warm_up())
@@ -236,7 +245,7 @@ class Bench(DiagnosisPanel):
         if report is not None and not stale():
             self.stage.draw_report(report)
             self._tell(preview, report)
-            self._write("run", run_entry(report))
+            self._write("run", run_entry(report, self.lab.name))
             self.stage.draw_journal()
 
     def _draw(self, preview: Preview) -> None:
@@ -261,20 +270,9 @@ class Bench(DiagnosisPanel):
         self._submit("train", lambda stale: self._train_in_turns(recipe, progress))
 
     def _train_in_turns(self, recipe: Recipe, progress: Progress) -> Turns:
-        records: list[Epoch] = []
-        before = self.lab.preview(recipe[:-1]).evaluation.value
-
-        def record(epoch: Epoch) -> None:
-            records.append(epoch)
-            self.stage.draw_training(records, before)
-
-        progress.on_record = record
-        self.lab.forget(recipe)
-        if self.preview is None:
-            self.stage.pause("Training with these settings: the curve grows below.")
         self._lock(True)  # what is shown in the end belongs to the setting that was trained
         try:
-            yield from self.desk.running.follow(lambda p: self.lab.build(recipe, progress=p), progress)
+            yield from self.stage.follow_training(recipe, self.desk.running, progress)
         finally:
             self._lock(False)
         self._show(recipe)
@@ -284,7 +282,7 @@ class Bench(DiagnosisPanel):
         return self.stage.follow_curve(self.lab.sweep_previews(one.technique, self.stage.x, None, **others))
 
     def _scan(self) -> Turns:
-        yield from self.stage.follow_scan(self.lab.sensitivity())
+        yield from self.stage.follow_scan(self.stage.layers.scan())
         self._answer_gate()
 
     def _open_test(self, recipe: Recipe) -> None:
@@ -306,7 +304,16 @@ class Bench(DiagnosisPanel):
         control.on_change(self.refresh)
         return control
 
+    def _budgeting(self, x: str) -> list[Budgeting]:
+        """A search for the first number, where the technique makes the network smaller without training."""
+        if self.technique not in STRUCTURED:
+            return []
+        self.budgeting = Budgeting(self, x, lambda: self.step.values, lambda: self.batch)
+        return [self.budgeting]
+
     def _lock(self, is_locked: bool) -> None:
         self.desk.lock(is_locked)
+        if self.budgeting is not None:
+            self.budgeting.lock(is_locked)
         self.stage.layers.button.disabled = is_locked
         self.diagnosing.lock(is_locked)

@@ -18,7 +18,8 @@ class Desk(ipywidgets.VBox):
     """What a hand may touch; controls and buttons are locked and freed together.
 
     train: the buttons that train, above the training's bar. look: the other buttons, below it. running: the bar, if
-    it is not a training that runs. batch: the choice of a batch, where one can be chosen beside the controls.
+    it is not a training that runs. batch: the choice of a batch, where one can be chosen beside the controls. more:
+    whatever else belongs to this desk.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Desk(ipywidgets.VBox):
         project: Callable[[bool], object],
         running: Running | None = None,
         batch: Control | None = None,
+        more: Sequence[ipywidgets.Widget] = (),
     ) -> None:
         self.controls, self.buttons, self.batch = dict(controls), (*train, *look), batch
         self.running = running or Running("Training")
@@ -36,7 +38,9 @@ class Desk(ipywidgets.VBox):
         projector = ipywidgets.Checkbox(False, description="projector", indent=False)
         projector.observe(lambda change: project(change["new"]), "value")
         timed = [batch] if batch else []
-        super().__init__([*self.controls.values(), *train, self.running, *timed, *look, self.test_line, projector])
+        super().__init__(
+            [*self.controls.values(), *train, self.running, *timed, *look, self.test_line, *more, projector]
+        )
         self.add_class("efflab-controls")
 
     @property

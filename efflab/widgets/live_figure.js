@@ -11,6 +11,7 @@ const CONFIG = {
   plotlyServerURL: "", // the default is a cloud service
   responsive: true,
 };
+const PALE = 0.25;
 const ABSENT = "Run this cell to see the picture.";
 
 // The carrier's model, or null when the notebook was reopened and its kernel is gone.
@@ -114,9 +115,25 @@ class View {
     this.plot.style.height = `${model.get("height")}px`;
     await this.plotly.react(this.plot, this.figure.data, this.layout(), CONFIG);
     this.drawnSize = this.measure();
-    if (!root.dataset.drawn) this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
+    if (!root.dataset.drawn) this.watch();
     this.say(model.get("message"));
     root.dataset.drawn = revision;
+  }
+
+  watch() {
+    this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
+    this.plot.on("plotly_hover", (event) => this.light(event.points[0].customdata));
+    this.plot.on("plotly_unhover", () => this.light(null));
+  }
+
+  // Where layout.meta.together is set, points with the same customdata belong together: the others turn pale.
+  light(name) {
+    if (!this.figure.layout.meta?.together) return;
+    this.figure.data.forEach(({ customdata }, trace) => {
+      if (!customdata) return;
+      const opacity = customdata.map((one) => (name === null || one === name ? 1 : PALE));
+      this.plotly.restyle(this.plot, { "marker.opacity": [opacity] }, [trace]);
+    });
   }
 
   layout() {

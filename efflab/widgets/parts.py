@@ -25,6 +25,13 @@ def side_by_side(left: ipywidgets.Widget, right: ipywidgets.Widget) -> ipywidget
     return box
 
 
+def named_choice(name: str, choice: ipywidgets.Dropdown) -> ipywidgets.HBox:
+    """A chooser behind its name, which a screen reader says, too."""
+    box = ipywidgets.HBox([ipywidgets.HTML(f"<span class='efflab-label'>{escape(name)}</span>"), choice])
+    box.add_class("efflab-control")
+    return box
+
+
 def code_html(text: str, what: str) -> str:
     """Code as it is written; `what` is its name for a screen reader."""
     return scrolling(f"<pre>{escape(text)}</pre>", what)

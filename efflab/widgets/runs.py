@@ -1,22 +1,27 @@
 """A run in the journal: what the bench writes down of a report, and how it reads it back into a row."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from efflab.figures.pareto import Run
 from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.lab import Report
-from efflab.recipe import to_json
+from efflab.recipe import TECHNIQUES, to_json
 
-COLUMNS = ("recipe", "score", "packed", "file", "batch", "base takes", "it takes", "speed")
+COLUMNS = ("network", "recipe", "score", "packed", "file", "batch", "base takes", "it takes", "speed")
 """The heads of `run_texts`."""
 
 
-def run_entry(report: Report) -> dict[str, Any]:
-    """What is kept of a report: the recipe as JSON, the score and its interval (fractions), bytes, and milliseconds."""
+def run_entry(report: Report, network: str) -> dict[str, Any]:
+    """What is kept of a report: the recipe as JSON, the score and its interval (fractions), bytes, and milliseconds.
+
+    network: the name of the base.
+    """
     preview, speed = report.preview, report.speed
     low, high = preview.evaluation.interval
     return {
+        "network": network,
         "recipe": to_json(preview.recipe),
         "score": round(preview.evaluation.value, 4),
         "low": round(low, 4),
@@ -32,11 +37,27 @@ def run_entry(report: Report) -> dict[str, Any]:
 
 def run_texts(run: Mapping[str, Any]) -> list[str]:
     """The columns of a run that was written down."""
-    steps = [
-        f"{one['technique']}({', '.join(f'{name}={value}' for name, value in one['settings'].items())})"
-        for one in json.loads(run["recipe"])
-    ]
     score = f"{percent_text(run['score'])} ({interval_text(run['low'], run['high'])})"
     sizes = [bytes_text(run["packed_bytes"]), bytes_text(run["file_bytes"])]
     times = [str(run.get("batch", 1)), ms_text(run["base_ms"]), ms_text(run["ms"])]  # without a batch: one image
-    return [", then ".join(steps), score, *sizes, *times, run["verdict"]]
+    return [run.get("network", ""), recipe_text(run["recipe"]), score, *sizes, *times, run["verdict"]]
+
+
+def recipe_text(recipe: str) -> str:
+    """A recipe in JSON as words: the first setting of each step, and others that are not the usual ones."""
+    return ", then ".join(_step_text(one["technique"], one["settings"]) for one in json.loads(recipe))
+
+
+def _step_text(technique: str, settings: Mapping[str, Any]) -> str:
+    usual = TECHNIQUES[technique].defaults if technique in TECHNIQUES else {}
+    told = [f"{k}={v}" for i, (k, v) in enumerate(settings.items()) if i == 0 or usual.get(k) != v]
+    return f"{technique}({', '.join(told)})"
+
+
+def comparable(runs: Sequence[Mapping[str, Any]], network: str, batch: int) -> list[Run]:
+    """The runs of one network at one batch, whose times can stand in one picture; oldest first."""
+    return [
+        Run(recipe_text(run["recipe"]), run["score"], run["low"], run["high"], run["ms"])
+        for run in runs
+        if run.get("network") == network and run.get("batch", 1) == batch
+    ]

@@ -14,9 +14,11 @@ from efflab.figures.tradeoff import N_TRAIL
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview, Report
 from efflab.measure.machine import describe_machine
-from efflab.prune import Point
-from efflab.training import Epoch
+from efflab.recipe import AnyTechnique, Recipe
+from efflab.training import Epoch, Progress
 from efflab.widgets.diagnosis_panel import Diagnosing
+from efflab.widgets.running import Running
+from efflab.widgets.structure_tabs import FiltersTab, NetworkTab, first_tabs
 from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, LayersTab, SpeedTab, WeightsTab
 from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
@@ -26,13 +28,14 @@ from efflab.widgets.worker import Turns
 class Stage(ipywidgets.VBox):
     """Shows the preview of one recipe, the trail of those before, and what was measured of it.
 
-    x: the knob along the main picture. scan and redraw: what the buttons in the tabs ask for. diagnosing: what the tab
-    about the speed shows.
+    technique: what the controls set; it decides which tabs come first. x: the knob along the main picture. scan
+    and redraw: what the buttons in the tabs ask for. diagnosing: what the tab about the speed shows.
     """
 
     def __init__(
         self,
         lab: Lab,
+        technique: AnyTechnique,
         x: str,
         *,
         journal: Journal,
@@ -47,17 +50,18 @@ class Stage(ipywidgets.VBox):
         self.trail: list[Preview] = []
         self.curve: list[Preview] = []
         self.is_curve_whole = True
-        self.points: list[Point] = []
+        self.points: list[Any] = []
         self.is_scanned = False
         self.predicted: tuple[float, float] | None = None
         self.tiles, self.main, self.training = ipywidgets.HTML(), PictureView(height=340), PictureView(height=240)
-        self.layers = LayersTab(lab, scan)
-        self.weights = WeightsTab(lab, redraw)
-        self.images, self.code, self.journal = ImagesTab(lab), CodeTab(lab), JournalTab(journal, chapter)
+        self.layers: LayersTab | NetworkTab
+        self.weights: WeightsTab | FiltersTab
+        self.layers, self.weights = first_tabs(lab, technique, scan, redraw)
+        self.images, self.code, self.journal = ImagesTab(lab), CodeTab(lab), JournalTab(lab, journal, chapter)
         self.speed = SpeedTab(diagnosing)
         named = {
-            "layers": self.layers,
-            "weights": self.weights,
+            self.layers.title: self.layers,
+            self.weights.title: self.weights,
             "changed images": self.images,
             "code": self.code,
             "journal": self.journal,
@@ -77,7 +81,8 @@ class Stage(ipywidgets.VBox):
     def draw_report(self, report: Report) -> None:
         """Add what was measured of the preview that is shown to the tiles; the main picture stays as it is."""
         self.report = report
-        self.tiles.value = tiles(report.preview, self.lab.baseline, report, describe_machine().sentence)
+        macs = self.layers.macs(report.preview)
+        self.tiles.value = tiles(report.preview, self.lab.baseline, report, describe_machine().sentence, macs=macs)
 
     def pause(self, text: str) -> None:
         """Show no numbers but this sentence, until the next preview comes."""
@@ -125,16 +130,31 @@ class Stage(ipywidgets.VBox):
         self.is_curve_whole = True
         self.draw_main()
 
-    def follow_scan(self, points: Iterable[Point]) -> Turns:
+    def follow_scan(self, points: Iterable[Any]) -> Turns:
         """Draw a sensitivity scan while it grows; `is_scanned` once it is whole."""
         self.points, self.is_scanned = [], False
         for point in points:
             self.points.append(point)
-            if len(self.points) % 4 == 0:
+            if len(self.points) % self.layers.every == 0:
                 self.layers.show_points(self.points)
             yield None
         self.is_scanned = True
         self.layers.show_points(self.points)
+
+    def follow_training(self, recipe: Recipe, running: Running, progress: Progress) -> Turns:
+        """Train the last step of a recipe anew in turns, and draw its curve while it grows."""
+        records: list[Epoch] = []
+        before = self.lab.preview(recipe[:-1]).evaluation.value
+
+        def record(epoch: Epoch) -> None:
+            records.append(epoch)
+            self.draw_training(records, before)
+
+        progress.on_record = record
+        self.lab.forget(recipe)
+        if self.preview is None:
+            self.pause("Training with these settings: the curve grows below.")
+        return running.follow(lambda one: self.lab.build(recipe, progress=one), progress)
 
     def draw_training(self, records: list[Epoch], before: float) -> None:
         """Draw the training as far as it has come; `before` is the score before it, a fraction."""

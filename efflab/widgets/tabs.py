@@ -3,14 +3,14 @@
 Only the tab that is open is drawn, and only when the hand is still: what nobody sees costs nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import ipywidgets
 from torch import Tensor
 
-from efflab.figures import changed, histogram, layers, mask, sensitivity
+from efflab.figures import changed, histogram, layers, mask, pareto, sensitivity
 from efflab.figures.text import interval_text, score_text
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview
@@ -18,8 +18,8 @@ from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import Recipe, script
 from efflab.widgets.diagnosis_panel import Diagnosing
-from efflab.widgets.parts import button, code_html, scrolling
-from efflab.widgets.runs import COLUMNS, run_texts
+from efflab.widgets.parts import button, code_html, named_choice, scrolling
+from efflab.widgets.runs import COLUMNS, comparable, run_texts
 from efflab.widgets.view import PictureView
 
 N_IMAGES = 12
@@ -28,6 +28,10 @@ N_IMAGES = 12
 
 class LayersTab(ipywidgets.VBox):
     """Each layer: what it lost and what it weighs; on a button, how much of it alone the network bears to lose."""
+
+    title = "layers"
+    every = 4
+    """Points come faster than they need to be drawn."""
 
     def __init__(self, lab: Lab, scan: Callable[[], object]) -> None:
         self._lab = lab
@@ -39,6 +43,13 @@ class LayersTab(ipywidgets.VBox):
         """Draw the layers of this preview; from any thread."""
         self._layers.show_picture(layers(preview.size, preview.base_size))
 
+    def macs(self, preview: Preview) -> None:
+        """Zeros take no work away, so there is nothing to tell."""
+
+    def scan(self) -> Iterator[Point]:
+        """What the button asks for: each layer pruned alone."""
+        return self._lab.sensitivity()
+
     def show_points(self, points: list[Point]) -> None:
         """Draw the sensitivity scan as far as it has come; from any thread."""
         self._sensitivity.show_picture(sensitivity(points, self._lab.baseline))
@@ -47,16 +58,15 @@ class LayersTab(ipywidgets.VBox):
 class WeightsTab(ipywidgets.VBox):
     """One layer's weights: their values before and after, and which of them stayed."""
 
+    title = "weights"
+
     def __init__(self, lab: Lab, again: Callable[[], object]) -> None:
         self._lab = lab
         names = list(lab.layers())
         self._layer = ipywidgets.Dropdown(options=names, value=names[0])
         self._layer.observe(lambda _: again(), "value")
         self._histogram, self._mask = PictureView(height=300), PictureView(height=360)
-        label = ipywidgets.HTML("<span class='efflab-label'>Layer</span>")
-        choice = ipywidgets.HBox([label, self._layer])
-        choice.add_class("efflab-control")
-        super().__init__([choice, self._histogram, self._mask])
+        super().__init__([named_choice("Layer", self._layer), self._histogram, self._mask])
 
     def choose(self, layer: str) -> None:
         """Show another layer."""
@@ -129,20 +139,21 @@ class SpeedTab(ipywidgets.VBox):
 
 
 class JournalTab(ipywidgets.VBox):
-    """The runs that were measured, newest first."""
+    """The runs that were measured: those of this network over their time, and all in a table, newest first."""
 
-    def __init__(self, journal: Journal, chapter: str) -> None:
-        self._journal, self._chapter = journal, chapter
-        self._table = ipywidgets.HTML()
-        super().__init__([self._table])
+    def __init__(self, lab: Lab, journal: Journal, chapter: str) -> None:
+        self._lab, self._journal, self._chapter = lab, journal, chapter
+        self._front, self._table = PictureView(height=340), ipywidgets.HTML()
+        super().__init__([self._front, self._table])
 
     def show(self, preview: Preview) -> None:
-        """Write the table; from any thread.
+        """Draw the runs at the batch of the last one, and write the table; from any thread.
 
         Raises:
             JournalError: the journal cannot be read.
         """
         runs = [e.value for e in self._journal.entries(chapter=self._chapter, kind="run") if isinstance(e.value, dict)]
+        self._draw(runs)
         head = "".join(f"<th scope='col'>{name}</th>" for name in COLUMNS)
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in run_texts(run)) + "</tr>" for run in runs[:-31:-1]
@@ -153,6 +164,14 @@ class JournalTab(ipywidgets.VBox):
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
+
+    def _draw(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        own = [run for run in runs if run.get("network") == self._lab.name]
+        if not own:
+            return
+        base = self._lab.baseline.value, own[-1]["base_ms"]
+        same = comparable(own, self._lab.name, own[-1]["batch"])
+        self._front.show_picture(pareto(same, self._lab.data.task, batch=own[-1]["batch"], base=base))
 
 
 def _pasted(recipe: Recipe) -> str:
@@ -180,9 +199,6 @@ def _class_table(lab: Lab, preview: Preview) -> str:
         f"<details><summary>{task.score_name.capitalize()} of each class (measured)</summary>"
         f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></details>"
     )
-
-
-Tab = LayersTab | WeightsTab | ImagesTab | CodeTab | JournalTab | SpeedTab
 
 
 def _weights(lab: Lab, preview: Preview) -> dict[str, Tensor]:

@@ -27,14 +27,24 @@ PACKED = (
     "the non-zero values and their columns and row starts. 4 bytes a value."
 )
 """The formula behind the packed bytes, in words."""
+MACS = "For a convolution: outputs x channels that it reads x kernel height x width; a linear layer: inputs x outputs."
+"""The formula behind the multiplications, in words."""
 
 
-def tiles(preview: Preview, baseline: Evaluation, report: Report | None, machine: str = "") -> str:
+def tiles(
+    preview: Preview,
+    baseline: Evaluation,
+    report: Report | None,
+    machine: str = "",
+    macs: tuple[int, int] | None = None,
+) -> str:
     """The tiles as HTML; without a report, what must be measured says that it is not measured yet.
 
-    machine: on which the speed of the report was measured, in one line.
+    machine: on which the speed of the report was measured, in one line. macs: of one image, before and now, where the
+    promise that they make is to stand beside the speed.
     """
-    parts = (_size(preview, report), _speed(report.speed if report else None, machine), score_tile(preview, baseline))
+    speed = _speed(report.speed if report else None, machine, macs)
+    parts = (_size(preview, report), speed, score_tile(preview, baseline))
     return f"<div class='efflab-tiles'>{''.join(parts)}</div>"
 
 
@@ -43,7 +53,7 @@ def sentence(preview: Preview, report: Report | None) -> str:
     task, evaluation = preview.evaluation.task, preview.evaluation
     score = f"{task.score_name} {score_text(evaluation.value, task)} (95 % interval {_interval(evaluation)})"
     speed = f", {report.speed.verdict}" if report else ""
-    removed = f"{preview.size.sparsity * 100:.0f} % of the weights removed"
+    removed = f"{preview.removed * 100:.0f} % of the weights removed"
     return f"{removed}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
 
 
@@ -93,14 +103,21 @@ def _size(preview: Preview, report: Report | None) -> str:
     )
 
 
-def _speed(speed: Speed | None, machine: str) -> str:
+def _speed(speed: Speed | None, machine: str, macs: tuple[int, int] | None) -> str:
     if speed is None:
         return tile("Speed", "...", "not measured yet: leave the controls alone for a second")
     verdict, *lines = speed_lines(speed, "ONNX Runtime", "two sessions of the same file")
     how = f"{speed.batch} image{'s' if speed.batch > 1 else ''} in a run of {ms_text(speed.now.median_ms)}; {machine}"
     throughput = f"{count_text(speed.throughput)} images a second {badge('measured', how)}"
     change = arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms))
-    return tile(f"Speed, batch {speed.batch}", change, verdict, throughput, *lines, about=machine)
+    promise = [_promise(*macs)] if macs else []
+    return tile(f"Speed, batch {speed.batch}", change, verdict, *promise, throughput, *lines, about=machine)
+
+
+def _promise(before: int, now: int) -> str:
+    """How many times fewer multiplications there are."""
+    fewer = f"{ratio_text(before / now if now else float('inf'))} fewer"
+    return f"{fewer} multiplications ({before:,} → {now:,}) {badge('computed', MACS)}"
 
 
 def speed_lines(speed: Speed, runtime: str, twins: str) -> list[str]:
