@@ -1,9 +1,20 @@
 """What budgets say: each part with its numbers, and whether it is met."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from efflab.lab import Preview
+from efflab.costs.texts import three
+from efflab.lab import Lab, Preview
+from efflab.measure.speed import Speed
 from efflab.questions import Verdict
+from efflab.recipe import Recipe
+
+
+class RecipeBudget(Protocol):
+    """A budget that a recipe on a lab can meet."""
+
+    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+        """Run the recipe, and judge what it makes."""
 
 
 def verdict(results: Mapping[str, bool]) -> Verdict:
@@ -27,3 +38,12 @@ def is_lost_at_most(limit: float, preview: Preview) -> dict[str, bool]:
         f"(at most {limit * task.per_unit:.1f} allowed)"
     )
     return {text: lost <= limit}
+
+
+def is_faster(times: float, speed: Speed) -> dict[str, bool]:
+    """Whether it is faster by this factor, as measured and beyond the noise, said with the interval of the factor."""
+    text = (
+        f"{speed.verdict} at batch {speed.batch}, 95 % interval {1 / speed.ratio_high:.2f} to "
+        f"{1 / speed.ratio_low:.2f} (at least {three(times)} times faster)"
+    )
+    return {text: speed.is_different and 1 / speed.ratio >= times}

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from efflab.budget.parts import is_lost_at_most, verdict
-from efflab.costs.texts import three
+from efflab.budget.parts import is_faster, is_lost_at_most, verdict
 from efflab.lab import Lab, Preview
 from efflab.lab.states import NoState, State
 from efflab.questions import Verdict
@@ -35,16 +34,8 @@ class ShippedBudget:
 
     def judge(self, preview: Preview, state: State) -> Verdict:
         """Whether a network meets all parts, said with its numbers; within the noise it is not faster."""
-        speed = state.speed
-        is_fast = speed.is_different and 1 / speed.ratio >= self.times_faster
-        return verdict(
-            {
-                f"the file has {state.n_bytes:,} bytes (at most {self.n_bytes:,})": state.n_bytes <= self.n_bytes,
-                f"{speed.verdict} at batch {speed.batch}, 95 % interval {1 / speed.ratio_high:.2f} to "
-                f"{1 / speed.ratio_low:.2f} (at least {three(self.times_faster)} times faster)": is_fast,
-            }
-            | is_lost_at_most(self.lost, preview)
-        )
+        is_small = {f"the file has {state.n_bytes:,} bytes (at most {self.n_bytes:,})": state.n_bytes <= self.n_bytes}
+        return verdict(is_small | is_faster(self.times_faster, state.speed) | is_lost_at_most(self.lost, preview))
 
     def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
         """Run a recipe, ship what it makes, and judge that.

@@ -10,7 +10,7 @@ from IPython.display import Code
 from torch import nn
 
 from efflab import papers, questions
-from efflab.budget import Budget, Serving, ServingBudget, ShippedBudget
+from efflab.budget import RecipeBudget, Serving, ServingBudget
 from efflab.costs import published_trainings, training_cost
 from efflab.journal import Journal, JournalError
 from efflab.knobs import Value, defaults_of
@@ -121,7 +121,7 @@ class Chapter:
         """Run the learner's function on the cases of an exercise."""
         return self._checked(id, self.questions.check(id, function), None)
 
-    def judge(self, lab: Lab, recipe: Recipe, budget: Budget | ShippedBudget) -> Judging:
+    def judge(self, lab: Lab, recipe: Recipe, budget: RecipeBudget) -> Judging:
         """Run a recipe, training included, and say whether it meets a budget, measured here on validation data."""
         return Judging(lab, recipe, budget, self._checked)
 

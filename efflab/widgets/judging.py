@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import ipywidgets
 
-from efflab.budget import Budget, ShippedBudget
+from efflab.budget import RecipeBudget
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import Recipe, to_json
@@ -22,7 +22,7 @@ class Judging(Panel):
     keep: writes the verdict down: name, verdict, recipe as JSON.
     """
 
-    def __init__(self, lab: Lab, recipe: Recipe, budget: Budget | ShippedBudget, keep: Keep) -> None:
+    def __init__(self, lab: Lab, recipe: Recipe, budget: RecipeBudget, keep: Keep) -> None:
         self.verdict: Verdict | None = None
         self._lab, self._recipe, self._budget, self._keep = lab, recipe, budget, keep
         self._text = ipywidgets.HTML("<div class='efflab-verdict'>Working ...</div>")
