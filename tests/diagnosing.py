@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from efflab.figures.diagnosis import BADGES
 from efflab.lab import diagnosis
 from efflab.measure.energy import EnergyUse
 from efflab.measure.kept import Kept
@@ -18,6 +19,8 @@ from efflab.measure.speed import summarise
 
 PIECES = ("time", "layers", "layers", "energy", "energy", "energy", "energy", "memory", "memory", "roofline")
 """What is asked when no roofline was kept, in order; the two memories may change places."""
+N_REASONS = len(BADGES)
+"""Each reason has a badge."""
 ROOF = Roofline(peak_flops=80e9, bandwidth_bytes_per_s=20e9, threads=1, contention=0.0, machine="a machine")
 ENERGY = EnergyUse(0.012, 12.0, 0.001, 100, 1, is_measured=False, reason="there is no counter", machine="a machine")
 

@@ -33,6 +33,7 @@ BADGES: dict[str, tuple[str, ...]] = {
     "zeros are not removed": (COMPUTED,),
     "overhead of the call": (MEASURED,),
     "few channels": (COMPUTED,),
+    "channels in no block": (COMPUTED, READ),
     "slower arithmetic": (COMPUTED, MEASURED),
     "no int8 instructions": (MEASURED,),
     "bound by memory": (COMPUTED, MEASURED, READ),

@@ -1,4 +1,4 @@
-"""One possible reason why a network is not faster than its base; `reasons.py` and `layer_reasons.py` look for them."""
+"""One possible reason why a network is not faster than its base; `reasons.py` and its neighbours look for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from efflab.measure.channel_reasons import few_channels, in_no_block
 from efflab.measure.contention import BUSY
 from efflab.measure.layer_reasons import extra_nodes, no_int8_instructions, overhead_bound, slower_arithmetic
 from efflab.measure.layer_speed import LayerTimes
@@ -29,13 +30,6 @@ ZEROS = 0.1
 """From this fraction of MACs with a zero weight on, somebody pruned: trained weights are hardly ever exactly zero."""
 SAME_WORK = 0.02
 """Work counts as equal within this fraction: less would not show above the smallest noise floor of a speed."""
-LANES = {"AVX-512": 16, "AVX2": 8, "SVE": 4, "NEON": 4}
-"""float32 numbers that one instruction works on: 512, 256 and 128 bits; the widest that the machine has counts. ONNX
-Runtime stores the channels of a convolution in blocks of so many, and fills up the last block."""
-USUAL_LANES = 8
-"""Where the instruction sets are not known: AVX2, the rule on laptops of the last ten years."""
-WASTED = 0.1
-"""Channels count as few from this fraction of a convolution's lanes without a channel on."""
 WEIGHTS = 0.5
 """Weights dominate from this fraction of the bytes on: then a larger batch, which shares them, is the remedy."""
 NEAR_ROOF = 0.25
@@ -87,6 +81,7 @@ def why_not_faster(
         if of is not None and of.batch != speed.batch:
             raise ValueError(f"{name} is of batch {of.batch} and speed of batch {speed.batch}; take the same for all")
     found = [zeros_kept(model, base, work, base_work), few_channels(model, work, instruction_sets)]
+    found.append(in_no_block(model, work, instruction_sets))
     if times is not None:
         found += [overhead_bound(times), no_int8_instructions(times, instruction_sets)]
     if times is not None and base_times is not None:
@@ -121,32 +116,6 @@ def zeros_kept(model: nn.Module, base: nn.Module, work: Work, base_work: Work) -
             "kernel."
         )
     return Reason("zeros are not removed", zeros >= ZEROS and same, sentence, evidence)
-
-
-def few_channels(model: nn.Module, work: Work, instruction_sets: Sequence[str] | None) -> Reason:
-    """One instruction works on several channels at once, and lanes without a channel compute nothing of use."""
-    lanes = _lanes(instruction_sets)
-    macs = {layer.name: layer.macs for layer in work.layers}
-    widths = {
-        name: module.out_channels
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d) and module.groups == 1 and macs.get(name)
-    }
-    useful = sum(macs[name] for name in widths)
-    done = sum(macs[name] * _padded(width, lanes) / width for name, width in widths.items())
-    wasted = 1 - useful / done if done else 0.0
-    odd = {name: width for name, width in widths.items() if width % lanes}
-    listed = ", ".join(f"{name} has {width}" for name, width in odd.items())
-    evidence: dict[str, Value] = {"lanes": lanes, "wasted": wasted, **odd}
-    if odd:
-        sentence = (
-            f"One instruction works on {lanes} channels, and {listed}: {percent(wasted)} of the lanes of all "
-            "convolutions have no channel."
-        )
-    else:
-        what = f"every convolution has a multiple of {lanes} channels" if widths else "there is no convolution"
-        sentence = f"One instruction works on {lanes} channels, and {what}."
-    return Reason("few channels", wasted > WASTED, sentence, evidence)
 
 
 def memory_bound(
@@ -213,17 +182,6 @@ def machine_busy(speed: Speed) -> Reason:
 def _weight_shapes(model: nn.Module) -> Counter[tuple[int, ...]]:
     """How often each shape of a matrix or kernel occurs."""
     return Counter(tuple(parameter.shape) for parameter in model.parameters() if parameter.ndim > 1)
-
-
-def _lanes(instruction_sets: Sequence[str] | None) -> int:
-    if instruction_sets is None:
-        return USUAL_LANES
-    return max((lanes for name, lanes in LANES.items() if name in instruction_sets), default=min(LANES.values()))
-
-
-def _padded(width: int, lanes: int) -> int:
-    """The next multiple of `lanes`."""
-    return -(-width // lanes) * lanes
 
 
 def _size(n_bytes: int) -> str:

@@ -80,7 +80,7 @@ def test_memory_that_was_not_measured_has_no_number_and_no_badge(instruments):
 
 def test_the_sentence_says_batch_times_verdict_and_which_reasons_hold(instruments):
     assert diagnosis_sentence(made()) == (
-        "At batch 1 a run takes 1.00 ms before, 1.00 ms now, no measurable difference; 2 of 9 reasons hold: "
+        "At batch 1 a run takes 1.00 ms before, 1.00 ms now, no measurable difference; 2 of 10 reasons hold: "
         "zeros are not removed, overhead of the call."
     )
 
@@ -103,7 +103,7 @@ def test_where_no_reason_holds_the_rest_says_so_and_names_the_largest_share(inst
     found = made()
     none = tuple(replace(reason, holds=False) for reason in found.reasons)
     text = rest_text(replace(found, reasons=none))
-    assert text.endswith("None of the 9 reasons holds, so this list has no reason for it.")
+    assert text.endswith("None of the 10 reasons holds, so this list has no reason for it.")
     assert "The largest share of the time is the call itself: 0.400 ms, 40 % of the time." in text
 
 

@@ -22,7 +22,7 @@ from efflab.prune import prune_weights
 from efflab.recipe import step
 from efflab.runtime import ExportError, export
 from efflab.training import Progress
-from tests.diagnosing import PIECES, ROOF, install
+from tests.diagnosing import N_REASONS, PIECES, ROOF, install
 from tests.support import SHAPE, tiny_cnn, tiny_data, tiny_mlp
 
 
@@ -62,7 +62,7 @@ def test_the_reasons_are_those_of_what_was_counted_and_measured(instruments, pai
         cache_bytes=machine.cache_bytes,
     )
     assert found.reasons == expected
-    assert len(found.reasons) == 9
+    assert len(found.reasons) == N_REASONS
     assert [reason.name for reason in found.holding] == ["zeros are not removed", "overhead of the call"]
     assert found.notes == ()
 
@@ -170,7 +170,7 @@ def test_memory_that_the_system_does_not_tell_becomes_a_note(instruments, pair):
     found = diagnose(*pair, SHAPE)
     assert (found.now.measured, found.notes) == (None, ("this system does not tell",))
     assert found.now.computed.weight_bytes == 4 * 911
-    assert len(found.reasons) == 9
+    assert len(found.reasons) == N_REASONS
 
 
 def test_a_roofline_that_cannot_be_measured_becomes_a_note_and_its_reason_is_left_out(instruments, pair):

@@ -14,7 +14,6 @@ from efflab.measure.layer_reasons import extra_nodes, no_int8_instructions, over
 from efflab.measure.layer_speed import LayerTimes, NodeTime, measure_layers
 from efflab.measure.reason import Reason
 from efflab.measure.reasons import (
-    few_channels,
     machine_busy,
     memory_bound,
     too_many_threads,
@@ -118,42 +117,6 @@ def test_on_a_busy_machine_nothing_is_said_about_the_call(timed: Timed) -> None:
     assert "the stopwatch waited for a processor for 50 % of that time" in reason.sentence
 
 
-# Channels
-
-
-def channels(width: int, instruction_sets: tuple[str, ...] | None) -> Reason:
-    model = models.build("cnn", sizes=(width,))
-    return few_channels(model, count_work(model, SHAPE), instruction_sets)
-
-
-def test_three_channels_waste_lanes() -> None:
-    reason = channels(3, ("AVX2",))
-
-    assert reason.holds
-    assert "conv1 has 3, conv2 has 6, conv3 has 12" in reason.sentence
-    useful = {"conv1": 14 * 14 * 3 * 25, "conv2": 7 * 7 * 6 * 3 * 9, "conv3": 7 * 7 * 12 * 6 * 9}
-    done = useful["conv1"] * 8 / 3 + useful["conv2"] * 8 / 6 + useful["conv3"] * 16 / 12
-    assert reason.evidence["wasted"] == pytest.approx(1 - sum(useful.values()) / done)
-
-
-def test_multiples_of_the_lanes_waste_none() -> None:
-    reason = channels(16, ("AVX2",))
-
-    assert not reason.holds
-    assert reason.evidence == {"lanes": 8, "wasted": 0.0}
-
-
-@pytest.mark.parametrize(("sets", "holds"), [(("AVX2", "AVX-512"), True), (("AVX2",), False), (None, False)])
-def test_wider_instructions_need_more_channels(sets: tuple[str, ...] | None, holds: bool) -> None:
-    assert channels(8, sets).holds is holds
-
-
-def test_a_network_without_convolutions_has_no_few_channels() -> None:
-    model = models.build("mlp")
-
-    assert not few_channels(model, count_work(model, SHAPE), ("AVX2",)).holds
-
-
 # int8
 
 
@@ -205,6 +168,20 @@ def test_the_nodes_that_quantization_adds_are_counted(timed: Timed, int8: Artefa
     reason = extra_nodes(timed(int8), timed(models.build("mlp")))
 
     assert "DynamicQuantize" in str(reason.evidence["extra"])
+
+
+def test_a_layer_that_runs_as_a_node_of_another_type_has_none_too_many() -> None:
+    base, now = nodes(1.0, 2.0, whole_ms=4.0), nodes(1.0, 2.0, whole_ms=4.0)
+    fused = tuple(dataclasses.replace(one, op_type="FusedConv") for one in now.nodes)
+
+    reason = extra_nodes(dataclasses.replace(now, nodes=fused), base)
+
+    assert not reason.holds
+    assert reason.sentence == "None of the 2 executed nodes is one more than the base has."
+    doubled = dataclasses.replace(now, nodes=(*fused, fused[0]))
+    reason = extra_nodes(doubled, base)
+    assert reason.holds
+    assert reason.evidence["extra"] == "2 FusedConv"  # one of them in place of the base's only node
 
 
 def test_the_same_network_has_no_extra_nodes(timed: Timed) -> None:
@@ -437,7 +414,7 @@ def test_all_facts_give_all_reasons_and_those_that_hold_come_first(timed: Timed)
         instruction_sets=("AVX2",),
     )
 
-    assert len({reason.name for reason in reasons}) == len(reasons) == 9
+    assert len({reason.name for reason in reasons}) == len(reasons) == 10
     held = [reason.holds for reason in reasons]
     assert held == sorted(held, reverse=True)
     names = [reason.name for reason in reasons if reason.holds]
@@ -463,6 +440,7 @@ def test_a_missing_fact_leaves_its_reason_out() -> None:
     reasons = why_not_faster(base, base, speed=speed(), work=work, base_work=work)
 
     assert sorted(reason.name for reason in reasons) == [
+        "channels in no block",
         "few channels",
         "the machine was busy",
         "zeros are not removed",
