@@ -52,12 +52,14 @@ def scan_channels(
     """Yield a point for each group and ratio, by L1 importance, in the order of the network; ends early when stale.
 
     Raises:
-        ValueError: no channels can be removed, or a ratio is not between 0 and 1.
+        ValueError: no channels can be removed, or `technique` removes none, or a ratio is not between 0 and 1.
         ExportError: a network cannot be exported.
         SpeedError: one could not be timed.
     """
     if wrong := [ratio for ratio in ratios if not 0 < ratio < 1]:
         raise ValueError(f"ratios must lie between 0 and 1, not {wrong[0]!r}")
+    if technique.name not in KINDS:
+        raise ValueError(f"technique must be {' or '.join(KINDS)}, not {technique.name}")
     found = removable(model, data.shape, KINDS[technique.name])
     scores = channel_scores(model, found, "l1", data=data)
     macs_base = count_work(model, data.shape).macs

@@ -52,10 +52,13 @@ class Cuts(ABC):
     def blocks(self, recipe: Recipe) -> tuple[Block, ...]:
         """The layers of the base beside those of the recipe's network: widths, MACs, groups.
 
+        The channels are followed by the rules of the recipe's last step that has some.
+
         Raises:
             ValueError: the base's channels cannot be followed, or as `build`.
         """
-        return find_blocks(self.build(()), self.build(recipe), self.data.shape)
+        rules = next((str(one.values["rules"]) for one in reversed(recipe) if "rules" in one.values), "efflab")
+        return find_blocks(self.build(()), self.build(recipe), self.data.shape, rules)
 
     def filters(self, recipe: Recipe, layer: str) -> Filters:
         """The channels of a layer as the recipe's last cut saw them: weights, importance, and which stayed.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from efflab.data import Data
@@ -44,9 +45,12 @@ def find_filters(model: nn.Module, cut: Step, layer: str, *, data: Data, seed: i
     """
     settings = {name: value for name, value in cut.values.items() if name != "form"}
     selection = select_channels(model, KINDS[cut.technique.name], data=data, seed=seed, **settings)  # type: ignore[arg-type]
-    names = {name: group.name for group in selection.groups for name in group.layers("out")}
-    if layer not in names:
+    makers = [(group, one) for group in selection.groups for one in group.members if one.side == "out"]
+    parts = sorted((one.offset, group.size, group.name) for group, one in makers if one.layer == layer)
+    if not parts:
+        names = dict.fromkeys(one.layer for _, one in makers)
         raise ValueError(f"layer must be one of {', '.join(names)}, not {layer!r}")
-    group = names[layer]
-    weights = model.get_submodule(layer).get_parameter("weight").detach()
-    return Filters(layer, str(settings["importance"]), weights, selection.scores[group], selection.kept[group])
+    weight = model.get_submodule(layer).get_parameter("weight").detach()
+    weights = torch.cat([weight[offset : offset + size] for offset, size, _ in parts])
+    scores, kept = (torch.cat([of[name] for *_, name in parts]) for of in (selection.scores, selection.kept))
+    return Filters(layer, str(settings["importance"]), weights, scores, kept)

@@ -11,13 +11,15 @@ if the whole 95 % interval of its time does. At work: a latency table for each l
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Literal, get_args
 
 from torch import nn
 
-from efflab.knobs import Range, Setting
+from efflab.knobs import Range, Setting, Value
 from efflab.lab.answers import Report
 from efflab.lab.shipping import passing_folder
+from efflab.lab.sweeps import grid
 from efflab.measure.work import count_work
 from efflab.recipe import AnyTechnique, Step, step
 from efflab.runtime import export
@@ -40,7 +42,7 @@ class Limit:
     def __post_init__(self) -> None:
         if self.quantity not in get_args(Quantity):
             raise ValueError(f"quantity must be one of {', '.join(get_args(Quantity))}, not {self.quantity!r}")
-        if not 0 < self.value < math.inf:
+        if not isinstance(self.value, Real) or not 0 < self.value < math.inf:
             raise ValueError(f"value must be a number above 0, not {self.value!r}")
 
 
@@ -48,7 +50,7 @@ class Limit:
 class Try:
     """One value of the knob, what it reached, and whether that is within the limit."""
 
-    value: float
+    value: Value
     reached: float
     is_met: bool
 
@@ -104,9 +106,9 @@ def find_fit(
         TypeError: a setting is no knob of the technique.
     """
     values = _values(technique, knob)
-    tried: dict[float, Try] = {}
+    tried: dict[Value, Try] = {}
     mild, strong = 0, len(values) - 1
-    middle = strong  # first, whether the limit can be met at all
+    middle = strong  # first, whether the limit can be met at all: if not, no milder setting does
     n_tries = 1 + math.ceil(math.log2(len(values)))
     while mild < strong or not tried:
         value = values[middle]
@@ -117,8 +119,6 @@ def find_fit(
         tried[value] = Try(value, *found)
         if part.on_batch:
             part.on_batch(1.0)
-        if not tried[values[strong]].is_met:
-            break
         mild, strong = (mild, middle) if tried[value].is_met else (middle + 1, strong)
         middle = (mild + strong) // 2
     best = tried[values[strong]]
@@ -126,14 +126,13 @@ def find_fit(
     return Fit(made, limit, best.reached, best.is_met, tuple(tried.values()))
 
 
-def _values(technique: AnyTechnique, knob: str) -> list[float]:
+def _values(technique: AnyTechnique, knob: str) -> list[Value]:
     """The grid of a knob."""
     shape = technique.knobs.get(knob)
     if not isinstance(shape, Range):
         ranges = [name for name, one in technique.knobs.items() if isinstance(one, Range)]
         raise ValueError(f"knob must be a number of {technique.name}: {', '.join(ranges)}; not {knob!r}")
-    n_steps = math.ceil((shape.high - shape.low) / shape.step - 1e-9)
-    return [min(round(shape.low + index * shape.step, 10), shape.high) for index in range(n_steps + 1)]
+    return grid(shape)
 
 
 def _file_bytes(model: nn.Module, shape: tuple[int, int, int]) -> int:

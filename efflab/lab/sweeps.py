@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from efflab.knobs import Choice, Knob, Value
+from efflab.knobs import Choice, Knob, Range, Value
 from efflab.lab.answers import Preview
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
@@ -15,15 +15,24 @@ def spread(knob: Knob, n: int = 21) -> list[Value]:
     """The options of a choice; of a range, at most `n` values on its grid, both ends included.
 
     Example:
-        >>> from efflab import Range
         >>> spread(Range(0.0, 1.0, 0.1, "share"), n=3)
         [0.0, 0.5, 1.0]
     """
     if isinstance(knob, Choice):
         return list(knob.options)
-    n_steps = math.ceil((knob.high - knob.low) / knob.step - 1e-9)  # the last step may be a shorter one
-    picked = sorted({round(i * n_steps / (n - 1)) for i in range(n)})
-    exact = [round(knob.low + index * knob.step, 10) for index in picked]
+    values = grid(knob)
+    return [values[place] for place in sorted({round(i * (len(values) - 1) / (n - 1)) for i in range(n)})]
+
+
+def grid(knob: Range) -> list[Value]:
+    """All values of a range, step by step, both ends included; the last step may be a shorter one.
+
+    Example:
+        >>> grid(Range(0.0, 1.0, 0.4, "share"))
+        [0.0, 0.4, 0.8, 1.0]
+    """
+    n_steps = math.ceil((knob.high - knob.low) / knob.step - 1e-9)
+    exact = [round(knob.low + index * knob.step, 10) for index in range(n_steps + 1)]
     return [min(max(value, knob.low), knob.high) for value in exact]
 
 

@@ -84,7 +84,42 @@ def test_a_model_in_training_mode_is_pruned_as_in_evaluation_mode_and_stays_in_i
     assert pruned.training
 
 
+@pytest.mark.parametrize("importance", ["l1", "taylor", "activation mean"])
+@pytest.mark.parametrize("technique", [prune_filters, prune_neurons])
+def test_pruning_leaves_a_model_in_training_mode_as_it_was(technique, importance, data, model):
+    model.train()
+    model.norm2.eval()  # as one freezes its statistics
+    before, modes = support.bits(model), [module.training for module in model.modules()]
+    technique(model, data=data, importance=importance)
+    assert support.bits(model) == before
+    assert [module.training for module in model.modules()] == modes
+
+
 # What cannot be pruned
+
+
+@pytest.mark.parametrize("ratio", [0.96, 1.0])
+@pytest.mark.parametrize(("technique", "what"), [(prune_filters, "filters"), (prune_neurons, "neurons")])
+def test_a_ratio_that_would_empty_the_layers_is_refused_and_the_model_stays(technique, what, ratio, data, model):
+    before = support.bits(model)
+    sentence = rf"^ratio \(fraction of {what} removed\) must be a number from 0.0 to 0.95, not {ratio}$"
+    with pytest.raises(ValueError, match=sentence):
+        technique(model, data=data, ratio=ratio)
+    assert support.bits(model) == before
+
+
+@pytest.mark.parametrize("scope", ["per layer", "global"])
+def test_the_largest_ratio_leaves_a_channel_in_every_layer(scope, data, model):
+    left = widths(prune_neurons(prune_filters(model, data=data, ratio=0.95, scope=scope), data=data, ratio=0.95))
+    assert left == {"conv1": 1, "conv2": 1, "conv3": 1, "hidden": 1, "output": 3}
+
+
+@pytest.mark.parametrize("multiple", [3, 16])
+def test_a_multiple_that_no_group_of_a_convolution_fits_leaves_that_convolution_whole(multiple, data):
+    first, second = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=2)
+    model = nn.Sequential(first, second, nn.Conv2d(8, 20, 1), nn.Conv2d(20, 3, 4), nn.Flatten())
+    left = widths(prune_filters(model, data=data, ratio=0.9, multiple=multiple))
+    assert left == {"0": 8, "1": 8, "2": multiple, "3": 3}
 
 
 class Two(nn.Module):
@@ -136,12 +171,50 @@ def test_what_has_no_filter_to_remove_gets_a_sentence_and_stays(build, sentence,
     assert support.bits(model) == before
 
 
-def test_what_has_no_neuron_to_remove_gets_a_sentence(data):
-    sentence = (
-        r"^Network has no Linear layer .*: the channels of 'output' must stay, because they are the network's answer$"
-    )
+def shared_rows() -> nn.Module:
+    twice = nn.Linear(64, 64)
+    return nn.Sequential(nn.Flatten(), twice, nn.ReLU(), twice, nn.Linear(64, 3))
+
+
+def tied() -> nn.Module:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 3))
+    model[2].weight = model[1].weight
+    return model
+
+
+WITHOUT_NEURONS = {
+    "only answers": (
+        support.tiny_cnn,
+        r"^Network has no Linear layer .*: the channels of 'output' must stay, because they are the network's answer$",
+    ),
+    "shared": (shared_rows, r"^Sequential has no Linear .*'1' must stay, because layer '1' is used 2 times"),
+    "shared numbers": (tied, r"^Sequential has no Linear .*'1' must stay, because layer '1' shares its numbers with"),
+    "two inputs": (Two, r"^the forward pass of Two needs 2 inputs \(left, right\); channels are followed from exactly"),
+    "nothing at all": (
+        nn.Flatten,
+        r"^Flatten has no Linear layer whose channels can be removed: it has no Linear layer",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["removed", "zeroed"])
+@pytest.mark.parametrize(("build", "sentence"), WITHOUT_NEURONS.values(), ids=WITHOUT_NEURONS)
+def test_what_has_no_neuron_to_remove_gets_a_sentence_and_stays(build, sentence, form, data):
+    model = build()
+    before = support.bits(model)
     with pytest.raises(ValueError, match=sentence):
-        prune_neurons(support.tiny_cnn(), data=data)
+        prune_neurons(model, data=data, form=form)
+    assert support.bits(model) == before
+
+
+@pytest.mark.parametrize("rules", ["efflab", "torch-pruning"])
+@pytest.mark.parametrize("technique", [prune_filters, prune_neurons])
+def test_a_model_of_two_inputs_gets_the_same_sentence_from_both_rules_and_stays(technique, rules, data):
+    model = Two()
+    before = support.bits(model)
+    with pytest.raises(ValueError, match=r"^the forward pass of Two needs 2 inputs \(left, right\); channels are foll"):
+        technique(model, data=data, rules=rules)
+    assert support.bits(model) == before
 
 
 def test_the_layers_that_can_be_pruned_are_where_others_cannot(data):
