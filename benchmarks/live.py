@@ -1,9 +1,10 @@
 """From a key press to the painted picture of the real bench, beside an empty label in the same page: milliseconds.
 
-What is timed: the arrow key reaches the slider; ipywidgets tells the kernel; the worker prunes and evaluates; tiles,
-main picture, sentence and table come back; plotly draws; the browser paints. The stamps are taken in the page. The
-marker is the sentence of the picture, which the page sets together with the drawing, and which must name the new
-setting; after each press the point that plotly drew last is compared with the slider.
+What is timed: the arrow key reaches the slider; ipywidgets tells the kernel; the worker prunes (in the residual network
+it cuts filters out) and evaluates; tiles, main picture, sentence and table come back; plotly draws; the browser paints.
+The stamps are taken in the page. The marker is the sentence of the picture, which the page sets together with the
+drawing, and which must name the new setting; after each press the point that plotly drew last is compared with the
+slider.
 
 A hand does three things, and each round does all, after a floor:
 
@@ -24,7 +25,15 @@ from _report import versions
 
 from efflab.widgets.bench import STILL_SECONDS
 
-GOALS_MS = {"mlp-digits": 60, "cnn-digits": 60, "lenet5-scattered": 100, "cnn-scattered": 100}
+GOALS_MS = {
+    "mlp-digits": 60,
+    "cnn-digits": 60,
+    "lenet5-scattered": 100,
+    "cnn-scattered": 100,
+    "resnet8-scattered": 300,
+}
+HOW, USUAL = {"resnet8-scattered": ("prune_filters", "ratio")}, ("prune_weights", "sparsity")
+"""The technique and the knob that is moved."""
 N_WARM_UPS, N_ROUNDS = 2, 24
 DRAG_MS, LOOK_MS = 200, round(1000 * STILL_SECONDS) + 150
 START = 10
@@ -32,14 +41,14 @@ START = 10
 
 CELL = """
 import ipywidgets
-from efflab import Lab, prune_weights
+from efflab import Lab, {technique}
 from efflab.journal import Journal
 from efflab.widgets import Bench
 
 slider, label = ipywidgets.IntSlider(max=1000), ipywidgets.HTML("0")
 slider.add_class("floor-slider"), label.add_class("floor-label")
 slider.observe(lambda change: setattr(label, "value", str(change["new"])), "value")
-bench = Bench(Lab.open({name!r}), prune_weights, controls=("sparsity",), start={{"sparsity": {start}}},
+bench = Bench(Lab.open({name!r}), {technique}, controls=({knob!r},), start={{{knob!r}: {start}}},
               journal=Journal({journal!r}))
 ipywidgets.VBox([slider, label, bench])
 """
@@ -63,9 +72,9 @@ def press_floor(tab: NotebookPage, count: int) -> float:
 
 
 def press_bench(tab: NotebookPage, percent: int) -> float:
-    """Milliseconds until the main picture shows this sparsity."""
+    """Milliseconds until the main picture shows this setting."""
     tab.page.locator(HANDLE).focus()
-    marker = f"{FIGURE}[aria-label^='At {percent} % sparsity']"
+    marker = f"{FIGURE}[aria-label^='At {percent} % ']"
     latency = tab.press("ArrowRight", marker=marker, attribute="role", value="figure").painted_ms
     drawn = tab.page.evaluate(DRAWN)
     assert round(drawn) == percent, f"plotly drew {drawn} %, the slider stands at {percent} %"
@@ -102,12 +111,13 @@ def report(name: str, times: dict[str, list[float]]) -> None:
 
 
 def main() -> None:
-    """All four networks, or those that are named."""
+    """All networks, or those that are named."""
     print(f"\nkey press to painted picture, {N_ROUNDS} presses of each kind, ms")
     with browser() as (chromium, lab):
         print(f"  {'network':<18} {'press':<6} {'median':>8} {'p95':>8} {'/ floor':>8}  goal")
         for name in sys.argv[1:] or GOALS_MS:
-            cell = CELL.format(name=name, start=START / 100, journal=str(lab.root / f"{name}.sqlite"))
+            journal, (technique, knob) = str(lab.root / f"{name}.sqlite"), HOW.get(name, USUAL)
+            cell = CELL.format(name=name, technique=technique, knob=knob, start=START / 100, journal=journal)
             with notebook(chromium, lab, name, cell) as tab:
                 tab.run_all()
                 report(name, rounds(tab))
