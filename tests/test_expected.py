@@ -78,6 +78,50 @@ def test_a_fine_tuned_network_lands_in_the_recorded_range(maker, expected, lab):
     assert row["low"] <= maker.fine_tuned(lab, 0.9).value <= row["high"]
 
 
+# Filters
+
+
+@pytest.fixture(scope="module")
+def structure() -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads((shipped.folder("expected") / "structure_scattered.json").read_text("utf-8"))
+    return recorded
+
+
+def test_the_record_of_cuts_is_of_the_checkpoints_that_are_shipped_and_of_five_seeds(maker, structure):
+    assert [one["network"] for one in structure["networks"]] == list(maker.CUT_NETWORKS)
+    for one in structure["networks"]:
+        assert one["weights_sha256"] == models.card(one["network"]).sha256
+        (row,) = one["fine_tuned"]
+        assert (row["ratio"], row["epochs"]) == (0.5, 3)
+        assert len(row["scores"]) == len(structure["seeds"]) == N_SEEDS
+        assert row["low"] <= min(row["scores"]) <= max(row["scores"]) <= row["high"]
+
+
+def test_the_record_of_cuts_shows_a_collapse_that_statistics_soften_and_training_repairs(structure):
+    for one in structure["networks"]:
+        base, half = one["curve"][0], one["curve"][-1]
+        assert (base["ratio"], half["ratio"]) == (0.0, 0.5)
+        assert half["score"] < 0.2 < half["recalibrated"] < one["fine_tuned"][0]["low"] < base["score"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [0, 1])
+def test_cuts_and_fresh_statistics_give_the_recorded_scores(maker, structure, place):
+    one = structure["networks"][place]
+    lab, within = Lab.open(one["network"]), structure["curve_tolerance"]
+    assert len(one["curve"]) >= 6
+    for point in one["curve"]:
+        assert maker.cut(lab, point["ratio"]).value == pytest.approx(point["score"], abs=within), point
+        assert maker.recalibrated(lab, point["ratio"]).value == pytest.approx(point["recalibrated"], abs=within), point
+
+
+@pytest.mark.slow
+def test_half_of_the_filters_recalibrated_and_tuned_land_in_the_recorded_range(maker, structure):
+    one = structure["networks"][0]
+    (row,) = one["fine_tuned"]
+    assert row["low"] <= maker.cut_and_tuned(Lab.open(one["network"]), row["ratio"]).value <= row["high"]
+
+
 @pytest.mark.slow
 def test_a_checkpoint_made_anew_does_as_well_as_the_one_that_is_shipped(tmp_path):
     made, kept = make("mlp-digits", tmp_path), models.card("mlp-digits")

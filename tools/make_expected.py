@@ -1,15 +1,17 @@
-"""Record what pruning does to the reference network, so that other machines and later versions are compared with it.
+"""Record what pruning does to the reference networks, so that other machines and later versions are compared with it.
 
-    python tools/make_expected.py     writes data/expected/pruning_scattered.json; about ten minutes on one core
+    python tools/make_expected.py [pruning] [structure]     writes data/expected/; about fifteen minutes on one core
 
-All scores are fractions of the validation images that are right. Three things are recorded, each with the range that
-tests/test_expected.py holds every machine to:
+All scores are fractions of the validation images that are right. Of weights (`pruning`) three things are recorded, and
+of filters (`structure`) two, each with the range that tests/test_expected.py holds every machine to:
 
     curve       pruned by magnitude, nothing trained. Same weights, same images: only rounding differs between machines,
-                so the range is the score and `CURVE_TOLERANCE` on both sides.
+                so the range is the score and `CURVE_TOLERANCE` on both sides. Filters are cut out; their batch norms
+                are as they were, or measured anew.
     random      the control: which weights go is drawn by chance, once for each of five seeds.
     fine_tuned  pruned, then trained for three epochs with five seeds, which draw the order of the images. Training
-                magnifies rounding, so another machine is like another seed.
+                magnifies rounding, so another machine is like another seed. Filters: half of them go, and the batch
+                norms are measured anew before the training.
 
 The range of the last two goes from the lowest to the highest end of the seeds' 95 % intervals: what a sixth seed, or
 other images of the same kind, would give. `fine_tune` keeps the epoch that is best on these same images, so its scores
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -27,11 +30,14 @@ from typing import Any
 
 import torch
 
-from efflab import Lab, fine_tune, models, prune_weights, step
+from efflab import Lab, fine_tune, models, prune_filters, prune_weights, recalibrate, step
 from efflab.measure import Evaluation
 
-FILE = Path(__file__).resolve().parent.parent / "data" / "expected" / "pruning_scattered.json"
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "expected"
 NETWORK = "lenet5-scattered"
+CUT_NETWORKS = ("cnn64-scattered", "resnet8-scattered")
+RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+HALF = 0.5
 SEEDS = (0, 1, 2, 3, 4)
 EPOCHS = 3
 CURVE = (*(round(0.05 * i, 2) for i in range(20)), 0.98)
@@ -54,8 +60,24 @@ def fine_tuned(lab: Lab, sparsity: float, criterion: str = "magnitude") -> Evalu
     return lab.preview(recipe).evaluation
 
 
-def make() -> dict[str, Any]:
-    """What the file holds."""
+def cut(lab: Lab, ratio: float) -> Evaluation:
+    """The network of `lab` without this ratio of its filters, per layer, by L1."""
+    return lab.preview((step(prune_filters, ratio=ratio),)).evaluation
+
+
+def recalibrated(lab: Lab, ratio: float) -> Evaluation:
+    """The same, with its batch norms measured anew."""
+    return lab.preview((step(prune_filters, ratio=ratio), step(recalibrate))).evaluation
+
+
+def cut_and_tuned(lab: Lab, ratio: float) -> Evaluation:
+    """The same, then trained for `EPOCHS` epochs."""
+    recipe = (step(prune_filters, ratio=ratio), step(recalibrate), step(fine_tune, epochs=EPOCHS))
+    return lab.preview(recipe).evaluation
+
+
+def make_pruning() -> dict[str, Any]:
+    """What the file on weights holds."""
     labs = [Lab.open(NETWORK, seed=seed) for seed in SEEDS]
     curve = [(sparsity, pruned(labs[0], sparsity).value) for sparsity in CURVE]
     random = [_row([pruned(lab, s, "random") for lab in labs], sparsity=s) for s in RANDOM]
@@ -64,16 +86,44 @@ def make() -> dict[str, Any]:
         for criterion, s in FINE_TUNED
     ]
     return {
-        "maker": "tools/make_expected.py",
-        "versions": {"python": platform.python_version(), "torch": version("torch"), "machine": platform.machine()},
-        "network": NETWORK,
-        "weights_sha256": models.card(NETWORK).sha256,
-        "n_images": len(labs[0].data.validation),
-        "seeds": list(SEEDS),
-        "curve_tolerance": CURVE_TOLERANCE,
+        **_made_with(),
+        **_network(labs[0]),
         "curve": [{"sparsity": sparsity, "score": round(score, 4)} for sparsity, score in curve],
         "random": random,
         "fine_tuned": tuned,
+    }
+
+
+def make_structure() -> dict[str, Any]:
+    """What the file on filters holds."""
+    return {**_made_with(), "networks": [_cuts(name) for name in CUT_NETWORKS]}
+
+
+def _cuts(name: str) -> dict[str, Any]:
+    """What cuts do to one network."""
+    labs = [Lab.open(name, seed=seed) for seed in SEEDS]
+    curve = [(ratio, cut(labs[0], ratio).value, recalibrated(labs[0], ratio).value) for ratio in RATIOS]
+    return {
+        **_network(labs[0]),
+        "curve": [{"ratio": r, "score": round(a, 4), "recalibrated": round(b, 4)} for r, a, b in curve],
+        "fine_tuned": [_row([cut_and_tuned(lab, HALF) for lab in labs], ratio=HALF, epochs=EPOCHS)],
+    }
+
+
+def _made_with() -> dict[str, Any]:
+    return {
+        "maker": "tools/make_expected.py",
+        "versions": {"python": platform.python_version(), "torch": version("torch"), "machine": platform.machine()},
+        "seeds": list(SEEDS),
+        "curve_tolerance": CURVE_TOLERANCE,
+    }
+
+
+def _network(lab: Lab) -> dict[str, Any]:
+    return {
+        "network": lab.name,
+        "weights_sha256": models.card(lab.name).sha256,
+        "n_images": len(lab.data.validation),
     }
 
 
@@ -84,11 +134,17 @@ def _row(evaluations: Sequence[Evaluation], **about: str | float) -> Row:
     return {**about, "scores": scores, "low": round(min(lows), 4), "high": round(max(highs), 4)}
 
 
+MAKERS = {"pruning": make_pruning, "structure": make_structure}
+"""What makes each file, `data/expected/NAME_scattered.json`."""
+
+
 def main() -> None:
-    """Make the file anew."""
+    """Make the files anew, or those that are named."""
     torch.set_num_threads(1)  # sums of several threads differ in their last bits
-    FILE.write_text(json.dumps(make(), indent=2) + "\n", encoding="utf-8")
-    print(f"wrote {FILE.name}")
+    for name in sys.argv[1:] or MAKERS:
+        file = FOLDER / f"{name}_scattered.json"
+        file.write_text(json.dumps(MAKERS[name](), indent=2) + "\n", encoding="utf-8")
+        print(f"wrote {file.name}")
 
 
 if __name__ == "__main__":
