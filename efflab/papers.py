@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from efflab import shipped
-from efflab.lab import Lab, Preview
+from efflab.lab import Lab, Preview, Report
 from efflab.measure.kernel_speed import KernelSpeed
 
 if TYPE_CHECKING:
@@ -26,21 +26,33 @@ def table(name: str) -> "pd.DataFrame":
     return pd.read_csv(folder / f"{name}.csv")
 
 
-def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab) -> "pd.DataFrame":
-    """A pruning table with a row for `preview`, measured on validation data: errors in percent, weights counted."""
+def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab, report: Report | None = None) -> "pd.DataFrame":
+    """A table of pruned networks with a row for `preview`, measured on validation data, in the same columns.
+
+    Errors and accuracies are percent, weights and MACs are counted; times are of `report`, empty without one.
+    """
     import pandas as pd
 
+    base, now = lab.baseline.value, preview.evaluation.value
     own = {
         "network": "yours",
         "data": f"{lab.data.name} (validation, {preview.evaluation.n:,} images)",
-        "reference_error_percent": round(100 * (1 - lab.baseline.value), 2),
-        "pruned_error_percent": round(100 * (1 - preview.evaluation.value), 2),
+        "reference_error_percent": round(100 * (1 - base), 2),
+        "pruned_error_percent": round(100 * (1 - now), 2),
+        "reference_accuracy_percent": round(100 * base, 2),
+        "pruned_accuracy_percent": round(100 * now, 2),
         "parameters": preview.base_size.n_parameters,
         "kept": preview.size.n_nonzero,
-        "source": "this notebook",
+        "source": f"this notebook, batch {report.speed.batch}" if report else "this notebook",
         "kind": "measured",
     }
-    return pd.concat([cited, pd.DataFrame([own])], ignore_index=True)
+    if {"macs", "times_fewer_macs"} & set(cited.columns):
+        macs, kept_macs = lab.macs(()), lab.macs(preview.recipe)
+        own |= {"macs": macs, "kept_macs": kept_macs, "times_fewer_macs": round(macs / kept_macs, 2)}
+    if report:
+        own["times_faster"] = round(1 / report.speed.ratio, 2)
+    row = {name: value for name, value in own.items() if name in cited.columns}
+    return pd.concat([cited, pd.DataFrame([row])], ignore_index=True)
 
 
 def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd.DataFrame":

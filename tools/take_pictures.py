@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
 
 LABS = {
-    "00_bench": ("mlp-digits", 0.5),
-    "03_bench": ("lenet5-scattered", 0.8),
+    "00_bench": ("mlp-digits", "prune_weights", "sparsity", 0.5),
+    "03_bench": ("lenet5-scattered", "prune_weights", "sparsity", 0.8),
+    "04_bench": ("cnn64-scattered", "prune_filters", "ratio", 0.5),
 }
-"""Name of the picture: the checkpoint that it shows, and the sparsity that it stands at."""
+"""Name of the picture: the checkpoint that it shows, the technique, and the control with the value it stands at."""
 
 PANELS = {
     "01_memory": """
@@ -35,10 +36,10 @@ panel
 """Name of the picture: the cell that shows another panel."""
 
 CELL = """
-from efflab import Lab, prune_weights
+from efflab import Lab, {technique}
 from efflab.widgets.worker import worker
 lab = Lab.open("{checkpoint}")
-bench = lab.bench(prune_weights, controls=("sparsity",), start={{"sparsity": {sparsity}}}, recover=None)
+bench = lab.bench({technique}, controls=("{knob}",), start={{"{knob}": {value}}}, recover=None)
 bench.reveal()
 worker().wait(120)
 bench
@@ -47,7 +48,8 @@ bench
 
 def cells() -> dict[str, str]:
     """The cell behind each picture."""
-    labs = {name: CELL.format(checkpoint=one, sparsity=sparsity) for name, (one, sparsity) in LABS.items()}
+    names = ("checkpoint", "technique", "knob", "value")
+    labs = {name: CELL.format(**dict(zip(names, about, strict=True))) for name, about in LABS.items()}
     return {**labs, **PANELS}
 
 
@@ -71,6 +73,8 @@ def main() -> None:
                 page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
                 drawn = ".efflab-figure[data-drawn]" if name in PANELS else ".widget-tab figure[data-drawn]"
                 page.page.locator(f".efflab-main {drawn}").first.wait_for()
+                if name in LABS:
+                    page.page.locator(".efflab-tile:has-text('images a second')").wait_for()
                 page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
                 page.close()
                 page.check()

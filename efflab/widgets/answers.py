@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from efflab.figures.states import AnyState
 from efflab.lab.states import State
 from efflab.prune import Point
+from efflab.recipe import Recipe, Step
 
 if TYPE_CHECKING:  # a bench asks these functions
     from efflab.widgets.bench import Bench
@@ -16,18 +17,72 @@ SMALLER = 0.9
 """A file counts as smaller below this fraction of the base's bytes."""
 REASONS = {"zeros are not removed": "zeros", "overhead of the call": "call", "bound by memory": "memory"}
 """The reasons for a time that a question offers, by the names that `why_not_faster` gives them."""
+LITTLE = 0.1
+"""Less than this fraction of a loss counts as nothing, and all but this fraction as all of it."""
 EQUAL = 0.02
 """Layers whose mean loss differs by less than this fraction of the score count as equal."""
 
 
 def score_when_there(bench: "Bench") -> float | None:
     """For "what accuracy is left?": the score in its unit, once the controls are where the prediction is about."""
-    preview = bench.preview
-    if preview is None or not bench.at or len(preview.recipe) != 1:
+    preview = bench.preview if _is_there(bench) else None
+    return preview.evaluation.value * preview.evaluation.task.per_unit if preview else None
+
+
+def macs_left(bench: "Bench") -> float | None:
+    """For "how many multiplications are left?": percent of the base's, once the controls are there."""
+    return 100 * bench.lab.macs(bench.recipe) / bench.lab.macs(()) if _is_there(bench) else None
+
+
+def times_faster(bench: "Bench") -> float | None:
+    """For "how many times faster?", once timed at 64 images: 1 where no difference can be measured."""
+    report = bench.report if _is_there(bench) else None
+    if report is None or report.speed.batch == 1:
         return None
-    values = preview.recipe[0].values
-    is_there = all(values[name] == value for name, value in bench.at.items())
-    return preview.evaluation.value * preview.evaluation.task.per_unit if is_there else None
+    return 1 / report.speed.ratio if report.speed.is_different else 1.0
+
+
+def with_a_multiple(bench: "Bench") -> str | None:
+    """For "a few more channels, a multiple of 8: how long now?": "shorter", "same" or "longer" than with any number.
+
+    None until both were timed at the batch of the bench, with the settings that the prediction is about.
+    """
+    speeds = {
+        report.preview.recipe[0].values["multiple"]: report.speed
+        for report in bench.stage.reports
+        if report.speed.batch == bench.batch and _is_only(bench, report.preview.recipe)
+    }
+    if not {1, 8} <= speeds.keys():
+        return None
+    odd, even = speeds[1], speeds[8]
+    noise = max(odd.noise_floor, even.noise_floor) * odd.ratio
+    if even.ratio_high < odd.ratio_low - noise:
+        return "shorter"
+    return "longer" if even.ratio_low > odd.ratio_high + noise else "same"
+
+
+def tied_to_first(bench: "Bench") -> str | None:
+    """For "which layers lose their filters with the first?": "alone", "next", "all" or "sum", as the groups say."""
+    if bench.preview is None:
+        return None
+    first, *others = (block for block in bench.lab.blocks(()) if block.kind == "Conv2d")
+    tied = [block.layer for block in others if block.group == first.group]
+    if len(tied) == len(others) > 0:
+        return "all"
+    return ("next" if tied == [others[0].layer] else "sum") if tied else "alone"
+
+
+def brought_back(bench: "Bench") -> str | None:
+    """For "what brings a step back that trains nothing?": "worse", "nothing", "part" or "all" of what a cut lost."""
+    if bench.preview is None or len(bench.recipe) != 2 or bench.recipe[1].technique.is_slow:
+        return None
+    before, cut, now = bench.lab.baseline, bench.lab.preview(bench.recipe[:1]).evaluation, bench.preview.evaluation
+    lost, back = before.value - cut.value, now.value - cut.value
+    if lost <= 0 or not _stands_at(bench, bench.recipe[0]):
+        return None
+    if back < -LITTLE * lost:
+        return "worse"
+    return "nothing" if back < LITTLE * lost else "all" if back > (1 - LITTLE) * lost else "part"
 
 
 def speed_class(bench: "Bench") -> str | None:
@@ -80,6 +135,20 @@ def main_reason(view: "DiagnosisView") -> str | None:
         return None
     names = [reason.name for reason in view.diagnosis.holding]
     return next((REASONS[name] for name in names if name in REASONS), "other")
+
+
+def _is_there(bench: "Bench") -> bool:
+    """Whether what is shown is the one step that the prediction is about."""
+    return bench.preview is not None and _is_only(bench, bench.preview.recipe)
+
+
+def _is_only(bench: "Bench", recipe: Recipe) -> bool:
+    """Whether a recipe is one step, with the settings that the prediction is about."""
+    return len(recipe) == 1 and _stands_at(bench, recipe[0])
+
+
+def _stands_at(bench: "Bench", one: Step) -> bool:
+    return bool(bench.at) and all(one.values[name] == value for name, value in bench.at.items())
 
 
 def _state(name: str, runtime: str, states: Sequence[AnyState]) -> State | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from efflab.figures.text import score_text
 from efflab.journal import Journal, JournalError
-from efflab.knobs import Range, Setting, Value
+from efflab.knobs import Range, Setting, Technique, Value
 from efflab.lab import Lab, Preview, Report
 from efflab.lab.diagnosis import Diagnosis
 from efflab.measure.clock import now
@@ -43,7 +43,9 @@ class Bench(DiagnosisPanel):
     technique: what the controls set; `prune_weights` if not given.
     controls: the knobs to show, in this order; all if not given. The first number runs along the main picture.
     start: settings to begin with.
-    recover: the technique behind the training button, `fine_tune` unless another is given; None for no such button.
+    recover: the technique behind the training button, `fine_tune` unless another is given; of several each has a
+        button; None for no such button.
+    batch: images in a run that is timed, to begin with.
     gate: a prediction that must be made before the controls unlock.
     at: the settings that the prediction is about; once the controls are there, the score answers it.
     answer: where the answer is not the score, a function of the bench that gives it, or None while it is not known.
@@ -59,14 +61,16 @@ class Bench(DiagnosisPanel):
         *,
         controls: Sequence[str] | None = None,
         start: Mapping[str, Value] | None = None,
-        recover: AnyTechnique | None = fine_tune,
+        recover: AnyTechnique | Sequence[AnyTechnique] | None = fine_tune,
+        batch: int = 1,
         gate: Gate | None = None,
         at: Mapping[str, Value] | None = None,
         answer: "Callable[[Bench], Answer | None] | None" = None,
         journal: Journal | None = None,
         chapter: str = "bench",
     ) -> None:
-        self.lab, self.technique, self.recover = lab, technique or prune_weights, recover
+        self.lab, self.technique = lab, technique or prune_weights
+        self.recover = (recover,) if isinstance(recover, Technique) else tuple(recover or ())
         self.journal, self.chapter = journal or Journal(), chapter
         self.gate, self.at, self._answer = gate, dict(at or {}), answer or score_when_there
         self._start: dict[str, Value] = {**self.technique.defaults, **(start or {})}
@@ -74,7 +78,7 @@ class Bench(DiagnosisPanel):
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
         self._asked: Recipe | None = None
         self.budgeting: Budgeting | None = None
-        self.prepare(self._make_diagnosis)
+        self.prepare(self._make_diagnosis, batch=batch)
         self.desk = Desk(
             {name: self._control(name) for name in names},
             *buttons(self),
@@ -146,15 +150,15 @@ class Bench(DiagnosisPanel):
         """Train with the settings of the controls, when the technique is one that trains."""
         self._train((self.step,))
 
-    def tune(self) -> None:
-        """Train on after the controls' step, with the technique that recovers.
+    def tune(self, technique: AnyTechnique | None = None) -> None:
+        """Go on after the controls' step with a technique that recovers, the first one unless another is given.
 
         Raises:
             ValueError: this bench has none.
         """
-        if self.recover is None:
+        if not self.recover:
             raise ValueError("this bench was made with recover=None, so there is nothing to train with")
-        self._train((self.step, step(self.recover)))
+        self._train((self.step, step(technique or self.recover[0])))
 
     def stop(self) -> None:
         """End the training after its batch; the best network so far stays."""
@@ -282,7 +286,7 @@ class Bench(DiagnosisPanel):
         return self.stage.follow_curve(self.lab.sweep_previews(one.technique, self.stage.x, None, **others))
 
     def _scan(self) -> Turns:
-        yield from self.stage.follow_scan(self.stage.layers.scan())
+        yield from self.stage.follow_scan(self.stage.layers.scan(self.batch))
         self._answer_gate()
 
     def _open_test(self, recipe: Recipe) -> None:

@@ -157,8 +157,8 @@ class Chapter:
         if isinstance(yours, BreakEvenExplorer):
             table = papers.beside_products(table, yours.points)
         elif yours is not None and yours.preview is not None and yours.preview.recipe:
-            table = papers.beside(table, yours.preview, yours.lab)
-        return table.style.format(precision=2, thousands=",").format_index(_heading, axis="columns").hide(axis="index")
+            table = papers.beside(table, yours.preview, yours.lab, yours.report)
+        return table.style.format(precision=2, thousands=",", na_rep="–").format_index(_heading, axis="columns").hide(axis="index")
 
     def trainings(self, calculator: Calculator | None = None) -> "Styler":
         """Published trainings, cited, beside the formulas with the assumptions of a training calculator."""

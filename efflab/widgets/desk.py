@@ -1,6 +1,7 @@
 """The left-hand side of a bench: the controls, the buttons, the work at hand and the test score."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import ipywidgets
@@ -74,8 +75,9 @@ def buttons(bench: "Bench") -> tuple[list[ipywidgets.Button], list[ipywidgets.Bu
         train.append(button("Run", bench.run, "trains with these settings"))
     else:
         look.append(button("Reveal the curve", bench.reveal, "evaluates the whole range"))
-    if bench.recover:
-        train.append(button(bench.recover.label.capitalize(), bench.tune, "trains the weights that are left"))
+    for one in bench.recover:
+        what = "trains the weights that are left" if one.is_slow else "changes what is left, without training"
+        train.append(button(one.label.capitalize(), partial(bench.tune, one), what))
     look.append(button("Measure again", bench.measure, "weighs the file and times it once more"))
     look.append(button("Open the test set", bench.open_test, "once, at the end: choose with validation data"))
     return train, look

@@ -47,6 +47,7 @@ class Stage(ipywidgets.VBox):
         self.lab, self.x = lab, x
         self.preview: Preview | None = None
         self.report: Report | None = None
+        self.reports: list[Report] = []
         self.trail: list[Preview] = []
         self.curve: list[Preview] = []
         self.is_curve_whole = True
@@ -81,6 +82,7 @@ class Stage(ipywidgets.VBox):
     def draw_report(self, report: Report) -> None:
         """Add what was measured of the preview that is shown to the tiles; the main picture stays as it is."""
         self.report = report
+        self.reports = [*self.reports, report][-N_TRAIL:]
         macs = self.layers.macs(report.preview)
         self.tiles.value = tiles(report.preview, self.lab.baseline, report, describe_machine().sentence, macs=macs)
 

@@ -5,10 +5,22 @@ import linecache
 from typing import Annotated
 
 import pytest
+import support
 import torch
 from torch import nn
 
-from efflab import Lab, Range, fine_tune, prune_gradually, prune_iteratively, prune_weights, script, technique
+from efflab import (
+    Lab,
+    Range,
+    fine_tune,
+    prune_filters,
+    prune_gradually,
+    prune_iteratively,
+    prune_weights,
+    recalibrate,
+    script,
+    technique,
+)
 from efflab.data import Classification
 from efflab.journal import Journal
 from efflab.measure import Evaluation, by_class
@@ -162,6 +174,38 @@ def test_while_a_first_training_runs_the_screen_says_so(lab, journal):
     bench.run()
     worker().wait(SECONDS)
     assert "Training with these settings" in seen[0]
+
+
+def test_of_several_techniques_that_recover_each_has_a_button_and_the_first_is_the_usual_one(journal):
+    lab = Lab(support.tiny_cnn(), support.tiny_data())
+    bench = Bench(lab, prune_filters, controls=("ratio",), recover=(recalibrate, fine_tune), journal=journal)
+    worker().wait(SECONDS)
+    named = {one.description: one for one in bench.desk.buttons}
+    assert list(named)[:2] == ["Recalibrate", "Fine tune"]
+    named["Fine tune"].click()
+    worker().wait(SECONDS)
+    assert [one.technique for one in bench.recipe] == [prune_filters, fine_tune]
+    bench.tune()
+    worker().wait(SECONDS)
+    assert [one.technique for one in bench.recipe] == [prune_filters, recalibrate]
+    assert bench.preview.evaluation.value == lab.preview(bench.recipe).evaluation.value
+    assert bench.last_error is None
+
+
+def test_without_a_technique_that_recovers_there_is_nothing_to_train_with(lab, journal):
+    bench = Bench(lab, prune_weights, controls=("sparsity",), recover=None, journal=journal)
+    with pytest.raises(ValueError, match="recover=None, so there is nothing to train with"):
+        bench.tune()
+    worker().wait(SECONDS)
+
+
+def test_a_bench_can_begin_with_the_large_batch(lab, journal):
+    bench = Bench(lab, prune_weights, controls=("sparsity",), batch=64, recover=None, journal=journal)
+    worker().wait(SECONDS)
+    assert bench.report.speed.batch == 64
+    assert bench.stage.reports == [bench.report]
+    with pytest.raises(ValueError, match="32"):
+        Bench(lab, prune_weights, batch=32, journal=journal)
 
 
 def test_controls_wait_while_a_network_trains(bench):
