@@ -158,7 +158,8 @@ class Chapter:
             table = papers.beside_products(table, yours.points)
         elif yours is not None and yours.preview is not None and yours.preview.recipe:
             table = papers.beside(table, yours.preview, yours.lab, yours.report)
-        return table.style.format(precision=2, thousands=",", na_rep="–").format_index(_heading, axis="columns").hide(axis="index")
+        written = table.style.format(precision=2, thousands=",", na_rep="–")
+        return written.format_index(_heading, axis="columns").hide(axis="index")
 
     def trainings(self, calculator: Calculator | None = None) -> "Styler":
         """Published trainings, cited, beside the formulas with the assumptions of a training calculator."""

@@ -1,0 +1,35 @@
+"""Quantization: few bits for each number. Grids say which numbers there are, observers how far a grid should reach."""
+
+from efflab.quantize.errors import cosine, max_error, mean_squared_error, signal_to_noise_db
+from efflab.quantize.few_bits import ternarize
+from efflab.quantize.grids import (
+    Bits,
+    Grid,
+    dequantize,
+    fake_quantize,
+    integer_range,
+    quantize,
+    scale_and_zero_point,
+)
+from efflab.quantize.observers import Kept, Observer, observe, observe_batches
+from efflab.quantize.sharing import Granularity
+
+__all__ = [
+    "Bits",
+    "Granularity",
+    "Grid",
+    "Kept",
+    "Observer",
+    "cosine",
+    "dequantize",
+    "fake_quantize",
+    "integer_range",
+    "max_error",
+    "mean_squared_error",
+    "observe",
+    "observe_batches",
+    "quantize",
+    "scale_and_zero_point",
+    "signal_to_noise_db",
+    "ternarize",
+]
