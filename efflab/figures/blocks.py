@@ -24,7 +24,7 @@ PALE = 0.25
 HATCHES = ("", "/", "x", ".", "-")
 """With four colours, twenty groups differ in colour or hatch; their letter tells the others apart."""
 FROZEN: Json = {"color": BASE, "pattern": {"shape": "\\"}}
-TEXT_ROOM = 1.35
+TEXT_ROOM = 1.6
 """Where the axis ends, in half widths of the widest block: the counts are written to the right of the blocks."""
 
 
@@ -71,7 +71,7 @@ def _bars(shown: Sequence["Block"], letters: dict[str, str], highlight: str | No
         "width": 0.7,
         "marker": {
             "color": [colour for colour, _ in looks],
-            "pattern": {"shape": [hatch for _, hatch in looks]},
+            "pattern": {"shape": [hatch for _, hatch in looks], "fillmode": "overlay"},  # hatched, and still filled
             "opacity": strong,
             "line": {"width": 0},
         },
@@ -127,7 +127,7 @@ def _layout(shown: Sequence["Block"], letters: dict[str, str]) -> Json:
         "margin": {"t": 10},
         "xaxis": {
             "range": [-1.02 * half, TEXT_ROOM * half],
-            "title": {"text": "channels: outline in the base, filled now"},
+            "title": {"text": "channels (outline: base)"},
             "showticklabels": False,
             "showgrid": False,
             "ticks": "",

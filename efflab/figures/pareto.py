@@ -11,6 +11,9 @@ from efflab.figures.picture import MAX_POINTS, MAX_ROWS, Picture, draw
 from efflab.figures.text import ms_text, score_text
 from efflab.figures.theme import BASE, NOW, TUNED, Json
 
+N_SAID = 6
+"""Runs of the front that the sentence names; the table has all."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -44,7 +47,9 @@ def pareto(
 
 
 def front(runs: Sequence[Run], task: Classification) -> list[int]:
-    """The places of the runs that no other beats in both, from the fastest to the slowest.
+    """The places of the runs that no other beats, from the fastest to the slowest; of twins, all.
+
+    One run beats another if it is better in the score or the time, and not worse in the other.
 
     Example:
         >>> runs = [Run("a", 0.9, 0.8, 1.0, 2.0), Run("b", 0.8, 0.7, 0.9, 1.0), Run("c", 0.7, 0.6, 0.8, 1.5)]
@@ -54,9 +59,14 @@ def front(runs: Sequence[Run], task: Classification) -> list[int]:
     sign = 1 if task.higher_is_better else -1
     found: list[int] = []
     for i in sorted(range(len(runs)), key=lambda i: (runs[i].ms, -sign * runs[i].score)):
-        if not found or sign * runs[i].score > sign * runs[found[-1]].score:
+        last = runs[found[-1]] if found else None
+        if last is None or sign * runs[i].score > sign * last.score or _are_twins(runs[i], last):
             found.append(i)
     return found
+
+
+def _are_twins(one: Run, other: Run) -> bool:
+    return (one.score, one.ms) == (other.score, other.ms)
 
 
 def _points(runs: Sequence[Run], task: Classification) -> Json:
@@ -65,13 +75,13 @@ def _points(runs: Sequence[Run], task: Classification) -> Json:
         "x": [run.ms for run in runs],
         "y": [run.score * task.per_unit for run in runs],
         "hovertext": [run.recipe for run in runs],
-        "hovertemplate": "%{hovertext}<br>%{y:.1f} in %{x:.3~g} ms<extra></extra>",
+        "hovertemplate": f"%{{hovertext}}<br>%{{y:.1f}} {task.unit} in %{{x:.3~g}} ms<extra></extra>",
     }
 
 
 def _line(runs: Sequence[Run], task: Classification) -> Json:
     line = {"color": TUNED, "shape": "hv"}
-    return _points(runs, task) | {"mode": "lines", "name": "front: no run beats these in both", "line": line}
+    return _points(runs, task) | {"mode": "lines", "name": "front: none is faster and better", "line": line}
 
 
 def _markers(runs: Sequence[Run], best: set[int], task: Classification) -> Json:
@@ -106,11 +116,12 @@ def _sentence(runs: Sequence[Run], best: Sequence[int], task: Classification) ->
     if not runs:
         return "No run of this network was measured yet at this batch."
     own = [runs[i] for i in best if i >= 0]
-    said = "; ".join(f"{score_text(run.score, task)} in {ms_text(run.ms)}" for run in own[:6])
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     if not own:
         return f"Of {count}, none is faster than the base or better."
-    return f"Of {count}, {len(own)} {'is' if len(own) == 1 else 'are'} not beaten in both: {said}."
+    said = "; ".join(f"{score_text(run.score, task)} in {ms_text(run.ms)}" for run in own[:N_SAID])
+    more = f"; and {len(own) - N_SAID} more" if len(own) > N_SAID else ""
+    return f"Of {count}, {len(own)} {'is' if len(own) == 1 else 'are'} not beaten in both (measured): {said}{more}."
 
 
 def _table(runs: Sequence[Run], best: Sequence[int], task: Classification) -> pd.DataFrame:

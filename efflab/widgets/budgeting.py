@@ -16,6 +16,8 @@ from efflab.widgets.running import Running
 from efflab.widgets.worker import Stale, Turns, worker
 
 QUANTITIES = {"MACs": "multiplications (MACs)", "bytes": "bytes of the file", "ms": "milliseconds"}
+HINT = "The tiles say how much the base has, before each arrow: ask for less."
+"""What stands below the button until a search ends."""
 BADGES = {"MACs": "computed", "bytes": "measured", "ms": "measured"}
 
 
@@ -50,7 +52,7 @@ class Budgeting(ipywidgets.VBox):
         self._limit = ipywidgets.FloatText(value=0.0, layout=wide())
         self.button = button(f"Find the {knob}", self._try_to_search, "tries about seven settings")
         self.running = Running("Searching", "end the search; the controls stay where they are")
-        self.line = ipywidgets.HTML()
+        self.line = ipywidgets.HTML(HINT)
         value = ipywidgets.VBox([ipywidgets.HTML("<span class='efflab-label'>At most</span>"), self._limit])
         value.add_class("efflab-control")
         parts = ipywidgets.VBox([value, named_choice("of", self._quantity), self.button, self.running, self.line])

@@ -109,6 +109,7 @@ class View {
     const revision = model.get("revision");
     if (revision !== this.parsed) {
       this.figure = JSON.parse(new TextDecoder().decode(model.get("picture")));
+      this.opacities = this.figure.data.map(({ marker }) => marker?.opacity ?? 1); // before plotly writes into them
       this.parsed = revision;
     }
     this.describe();
@@ -126,12 +127,13 @@ class View {
     this.plot.on("plotly_unhover", () => this.light(null));
   }
 
-  // Where layout.meta.together is set, points with the same customdata belong together: the others turn pale.
+  // Where layout.meta.together is set, points with the same customdata belong together: the others turn pale. With
+  // null all look again as Python drew them.
   light(name) {
     if (!this.figure.layout.meta?.together) return;
     this.figure.data.forEach(({ customdata }, trace) => {
       if (!customdata) return;
-      const opacity = customdata.map((one) => (name === null || one === name ? 1 : PALE));
+      const opacity = name === null ? this.opacities[trace] : customdata.map((one) => (one === name ? 1 : PALE));
       this.plotly.restyle(this.plot, { "marker.opacity": [opacity] }, [trace]);
     });
   }
@@ -148,11 +150,13 @@ class View {
     return `${this.plot.clientWidth} x ${this.plot.clientHeight}`;
   }
 
-  // The page made the place wider or narrower, or showed a tab again.
-  fit() {
+  // The page made the place wider or narrower, or showed a tab again. plotly leaves a legend that needs fewer lines now
+  // on top of the picture, so all is drawn once more.
+  async fit() {
     if (!this.drawnSize || !this.plot.clientWidth || this.drawnSize === this.measure()) return;
     this.drawnSize = this.measure();
-    this.plotly.Plots.resize(this.plot);
+    await this.plotly.Plots.resize(this.plot);
+    if (!this.disposed && this.plot.clientWidth) this.plotly.redraw(this.plot);
   }
 
   describe() {

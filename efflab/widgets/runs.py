@@ -9,7 +9,7 @@ from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.lab import Report
 from efflab.recipe import TECHNIQUES, to_json
 
-COLUMNS = ("network", "recipe", "score", "packed", "file", "batch", "base takes", "it takes", "speed")
+COLUMNS = ("recipe", "score", "batch", "base takes", "it takes", "speed", "packed", "file", "network")
 """The heads of `run_texts`."""
 
 
@@ -38,9 +38,10 @@ def run_entry(report: Report, network: str) -> dict[str, Any]:
 def run_texts(run: Mapping[str, Any]) -> list[str]:
     """The columns of a run that was written down."""
     score = f"{percent_text(run['score'])} ({interval_text(run['low'], run['high'])})"
+    batch = str(run.get("batch", 1))  # not written down before there was a choice: one image
+    times = [batch, ms_text(run["base_ms"]), ms_text(run["ms"]), run["verdict"]]
     sizes = [bytes_text(run["packed_bytes"]), bytes_text(run["file_bytes"])]
-    times = [str(run.get("batch", 1)), ms_text(run["base_ms"]), ms_text(run["ms"])]  # without a batch: one image
-    return [run.get("network", ""), recipe_text(run["recipe"]), score, *sizes, *times, run["verdict"]]
+    return [recipe_text(run["recipe"]), score, *times, *sizes, run.get("network", "")]
 
 
 def recipe_text(recipe: str) -> str:

@@ -3,13 +3,17 @@
 They stand where a bench of weights has its layers and its weights.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
 
 import ipywidgets
 
 from efflab.figures import blocks, channel_sensitivity, filters
+from efflab.figures.blocks import group_letters
 from efflab.lab import Lab, Preview
+from efflab.lab.blocks import Block
 from efflab.lab.channels import ChannelPoint
+from efflab.lab.filters import KINDS
 from efflab.prune import prune_filters, prune_neurons
 from efflab.recipe import AnyTechnique
 from efflab.widgets.parts import button, named_choice
@@ -20,8 +24,15 @@ STRUCTURED = (prune_neurons, prune_filters)
 """The techniques that take channels away."""
 RATIOS = (0.5,)
 """What a group loses when it is cut alone."""
-ALL = "none"
+ALL = ""
 """The choice of a group when none is picked out."""
+TOGETHER = (
+    "Blocks with the same letter lose the same channels, for a sum or a reader ties them together. Point at a block, "
+    "or choose a group, to see what goes with it."
+)
+ALONE = (
+    "The button takes half of the channels of one group, the others stay whole, and measures: a second or two a group."
+)
 
 
 class NetworkTab(ipywidgets.VBox):
@@ -38,32 +49,30 @@ class NetworkTab(ipywidgets.VBox):
         self, lab: Lab, technique: AnyTechnique, scan: Callable[[], object], again: Callable[[], object]
     ) -> None:
         self._lab, self._technique = lab, technique
-        self._group = ipywidgets.Dropdown(options=(ALL,), value=ALL)
+        self._group = ipywidgets.Dropdown(options=[("all", ALL)])
         self._group.observe(lambda _: again(), "value")
-        self._blocks, self._sensitivity = PictureView(height=360), PictureView(height=380)
+        self._blocks, self._sensitivity = PictureView(height=360), PictureView(height=460)
         self.button = button("Cut each group alone", scan, "evaluates and times the network once a group and ratio")
-        super().__init__([named_choice("Group", self._group), self._blocks, self.button, self._sensitivity])
+        above = [named_choice("Group", self._group), _line(TOGETHER), self._blocks]
+        super().__init__([*above, self.button, _line(ALONE), self._sensitivity])
 
     def choose(self, group: str) -> None:
-        """Pick out a group: its blocks stay strong, the others turn pale."""
+        """Pick out a group by its name: its blocks stay strong, the others turn pale. "" for all."""
         self._group.value = group
 
     def show(self, preview: Preview) -> None:
         """Draw the blocks of this preview; from any thread."""
         found = self._lab.blocks(preview.recipe)
-        options = (ALL, *dict.fromkeys(block.group for block in found if not block.frozen))
-        if self._group.options != options:
-            self._group.options = options
-        chosen = self._group.value
-        self._blocks.show_picture(blocks(found, highlight=None if chosen == ALL else chosen))
+        _offer(self._group, [("all", ALL), *_named_groups(found)])
+        self._blocks.show_picture(blocks(found, highlight=self._group.value or None))
 
     def macs(self, preview: Preview) -> tuple[int, int]:
         """The MACs of one image in the base and in what is shown."""
         return self._lab.macs(()), self._lab.macs(preview.recipe)
 
-    def scan(self) -> Iterator[ChannelPoint]:
-        """What the button asks for: each group cut alone, evaluated and timed."""
-        return self._lab.channel_sensitivity(RATIOS, technique=self._technique)
+    def scan(self, batch: int) -> Iterator[ChannelPoint]:
+        """What the button asks for: each group cut alone, evaluated and timed with so many images in a run."""
+        return self._lab.channel_sensitivity(RATIOS, technique=self._technique, batch=batch)
 
     def show_points(self, points: list[ChannelPoint]) -> None:
         """Draw what is known of the groups; from any thread."""
@@ -71,17 +80,19 @@ class NetworkTab(ipywidgets.VBox):
 
 
 class FiltersTab(ipywidgets.VBox):
-    """One layer's filters, the most important first, and which of them stayed."""
+    """One layer's filters, or neurons, the most important first, and which of them stayed.
 
-    title = "filters"
+    again: draws this tab once more.
+    """
 
-    def __init__(self, lab: Lab, again: Callable[[], object]) -> None:
-        self._lab = lab
-        names = [block.layer for block in lab.blocks(()) if not block.frozen]
-        self._layer = ipywidgets.Dropdown(options=names, value=names[0])
+    def __init__(self, lab: Lab, technique: AnyTechnique, again: Callable[[], object]) -> None:
+        self._lab, self._technique = lab, technique
+        self.title = "neurons" if technique is prune_neurons else "filters"
+        self._rules: object = None
+        self._layer = ipywidgets.Dropdown()
         self._layer.observe(lambda _: again(), "value")
-        self._filters = PictureView(height=420)
-        super().__init__([named_choice("Layer", self._layer), self._filters])
+        self._filters, self._said = PictureView(height=420), ipywidgets.HTML()
+        super().__init__([named_choice("Layer", self._layer), self._said, self._filters])
 
     def choose(self, layer: str) -> None:
         """Show another layer."""
@@ -89,7 +100,19 @@ class FiltersTab(ipywidgets.VBox):
 
     def show(self, preview: Preview) -> None:
         """Draw the chosen layer's filters; from any thread."""
-        self._filters.show_picture(filters(self._lab.filters(preview.recipe, self._layer.value)))
+        rules = [one.values.get("rules") for one in preview.recipe]
+        if rules != self._rules:  # other settings leave the layers as they are, and asking takes a while
+            self._rules = rules
+            _offer(self._layer, [(name, name) for name in self._ranked(self._lab.blocks(preview.recipe))])
+        picture = filters(self._lab.filters(preview.recipe, self._layer.value))
+        self._filters.show_picture(picture)
+        self._said.value = _text(picture.sentence)
+
+    def _ranked(self, found: Sequence[Block]) -> list[str]:
+        """The layers whose channels the technique ranks: those of groups that layers of its kind alone make."""
+        model, kind = self._lab.build(()), KINDS[self._technique.name]
+        others = {one.group for one in found if one.frozen or not isinstance(model.get_submodule(one.layer), kind)}
+        return [one.layer for one in found if one.group not in others]
 
 
 def first_tabs(
@@ -97,5 +120,30 @@ def first_tabs(
 ) -> tuple[LayersTab, WeightsTab] | tuple[NetworkTab, FiltersTab]:
     """What a bench shows first of its technique: layers and weights, or the network and its filters."""
     if technique in STRUCTURED:
-        return NetworkTab(lab, technique, scan, again), FiltersTab(lab, again)
+        return NetworkTab(lab, technique, scan, again), FiltersTab(lab, technique, again)
     return LayersTab(lab, scan), WeightsTab(lab, again)
+
+
+def _offer(choice: ipywidgets.Dropdown, options: list[tuple[str, str]]) -> None:
+    """Let these be chosen, if they are others than before; what was chosen stays where it still can be."""
+    if list(choice.options) == options:
+        return
+    chosen, names = choice.value, [name for _, name in options]
+    choice.options = options
+    if names:
+        choice.value = chosen if chosen in names else names[0]
+
+
+def _named_groups(found: Sequence[Block]) -> list[tuple[str, str]]:
+    """Each group that may lose channels, with its letter and the layers that make it, and its name."""
+    letters = group_letters(found)
+    makers = {name: [one.layer for one in found if one.group == name] for name in letters}
+    return [(f"{letter}: {' + '.join(makers[name])}", name) for name, letter in letters.items()]
+
+
+def _line(text: str) -> ipywidgets.HTML:
+    return ipywidgets.HTML(_text(text))
+
+
+def _text(text: str) -> str:
+    return f"<div class='efflab-line'>{escape(text)}</div>"

@@ -24,6 +24,7 @@ from efflab.widgets.view import PictureView
 
 N_IMAGES = 12
 """Changed images that are shown."""
+ABOUT_RUNS = "The newest runs first. Scores, times and files were measured; packed bytes are computed."
 
 
 class LayersTab(ipywidgets.VBox):
@@ -46,8 +47,8 @@ class LayersTab(ipywidgets.VBox):
     def macs(self, preview: Preview) -> None:
         """Zeros take no work away, so there is nothing to tell."""
 
-    def scan(self) -> Iterator[Point]:
-        """What the button asks for: each layer pruned alone."""
+    def scan(self, batch: int) -> Iterator[Point]:
+        """What the button asks for: each layer pruned alone; nothing is timed, so the batch says nothing."""
         return self._lab.sensitivity()
 
     def show_points(self, points: list[Point]) -> None:
@@ -160,7 +161,7 @@ class JournalTab(ipywidgets.VBox):
         )
         table = f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         self._table.value = (
-            scrolling(table, "runs")
+            f"<div class='efflab-line'>{ABOUT_RUNS}</div>{scrolling(table, 'runs')}"
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
         )
@@ -169,9 +170,9 @@ class JournalTab(ipywidgets.VBox):
         own = [run for run in runs if run.get("network") == self._lab.name]
         if not own:
             return
-        base = self._lab.baseline.value, own[-1]["base_ms"]
-        same = comparable(own, self._lab.name, own[-1]["batch"])
-        self._front.show_picture(pareto(same, self._lab.data.task, batch=own[-1]["batch"], base=base))
+        batch, base = own[-1].get("batch", 1), (self._lab.baseline.value, own[-1]["base_ms"])
+        same = comparable(own, self._lab.name, batch)
+        self._front.show_picture(pareto(same, self._lab.data.task, batch=batch, base=base))
 
 
 def _pasted(recipe: Recipe) -> str:

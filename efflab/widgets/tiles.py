@@ -115,9 +115,11 @@ def _speed(speed: Speed | None, machine: str, macs: tuple[int, int] | None) -> s
 
 
 def _promise(before: int, now: int) -> str:
-    """How many times fewer multiplications there are."""
+    """How many times fewer multiplications there are, of one image."""
+    if now == before:
+        return f"as many multiplications as before ({before:,}) {badge('computed', MACS)}"
     fewer = f"{ratio_text(before / now if now else float('inf'))} fewer"
-    return f"{fewer} multiplications ({before:,} → {now:,}) {badge('computed', MACS)}"
+    return f"{fewer} multiplications ({arrow(f'{before:,}', f'{now:,}')}) {badge('computed', MACS)}"
 
 
 def speed_lines(speed: Speed, runtime: str, twins: str) -> list[str]:

@@ -8,12 +8,16 @@ import torch
 from efflab.data import Classification
 from efflab.figures import (
     Picture,
+    blocks,
     changed,
+    channel_sensitivity,
+    filters,
     frontier_map,
     histogram,
     layer_times,
     layers,
     mask,
+    pareto,
     roofline,
     sensitivity,
     sparse_speed,
@@ -21,11 +25,18 @@ from efflab.figures import (
     tradeoff,
     training_curve,
 )
+from efflab.figures.pareto import Run
 from efflab.figures.picture import draw, thinned
+from efflab.lab.blocks import Block
+from efflab.lab.channels import ChannelPoint
+from efflab.lab.filters import Filters
 from efflab.prune import Point
 from efflab.training import Epoch
 from tests.figures.test_figure_roofline import CONV, POOL, ROOF, TIMES, WORK
 from tests.support import product
+
+NAMED = ("layers", "layer times", "blocks", "channel sensitivity")
+"""Pictures whose vertical axis has the names of the layers, which say it."""
 
 
 @pytest.fixture
@@ -33,6 +44,9 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
     """One of each kind, and those that draw something else."""
     weight, label, none = torch.eye(200)[:, :150], torch.zeros(2, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
     products = [product(0.5, 3.0), product(0.9, 0.5), product(0.9, 2.0, rows=128), product(0.9, 0.4, batch=64)]
+    run, block = Run("cut", 0.9, 0.88, 0.92, 0.2), Block("a", "Linear", 8, 4, "a", ("a",), "", 16, 4)
+    alone = ChannelPoint("a", ("a",), 0.5, 4, evaluation(900), 4, 16, products[0].speed)
+    cut = Filters("a", "l1", weight[:5, :5], torch.arange(5.0), torch.arange(5) > 2)
     trail, whole = [visit(0.5, 940), visit(0.8, 901, tuned=True)], size(("a.weight", 100, 60))
     return {
         "tradeoff": tradeoff(trail, "sparsity", baseline=baseline, curve=trail, predicted=(0.8, 0.7), title="t"),
@@ -49,11 +63,15 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "frontier": frontier_map(products),
         "roofline": roofline([CONV, POOL], ROOF),
         "layer times": layer_times(WORK, TIMES),
+        "blocks": blocks([block], highlight="a"),
+        "channel sensitivity": channel_sensitivity([alone], baseline),
+        "filters": filters(cut),
+        "pareto": pareto([run], Classification(), batch=1, base=(0.95, 0.3)),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 14
+    assert len(pictures) == 18
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name
@@ -79,7 +97,7 @@ def test_every_axis_that_is_shown_has_a_title(pictures):
     for name, picture in pictures.items():
         axes = [picture.figure.layout.xaxis, picture.figure.layout.yaxis]
         untitled = [a for a in axes if a.visible is not False and a.showticklabels is not False and not a.title.text]
-        assert len(untitled) == (1 if name in ("layers", "layer times") else 0), name  # the names of the layers say it
+        assert len(untitled) == (1 if name in NAMED else 0), name
 
 
 def test_every_table_names_its_columns_and_every_sentence_ends(pictures):

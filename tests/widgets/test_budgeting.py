@@ -6,7 +6,7 @@ from efflab import Lab, prune_filters, prune_neurons, prune_weights, step
 from efflab.journal import Journal
 from efflab.lab.fitting import Fit, Limit, Try
 from efflab.widgets import Bench
-from efflab.widgets.budgeting import fit_text
+from efflab.widgets.budgeting import HINT, fit_text
 from efflab.widgets.worker import worker
 
 SECONDS = 120
@@ -49,6 +49,10 @@ def test_a_budget_that_nothing_meets_leaves_the_control_and_says_so(bench):
     assert bench.step == before
     assert bench.budgeting.line.value.startswith("Not reached: even ratio 0.95 has ")
     assert bench.last_error is None
+
+
+def test_before_a_search_it_says_what_to_ask_for(bench):
+    assert bench.budgeting.line.value == HINT
 
 
 def test_no_number_gets_a_sentence_when_the_button_is_pressed(bench):

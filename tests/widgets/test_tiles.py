@@ -1,0 +1,69 @@
+"""The tiles: what the multiplications promise stands beside what the clock measured."""
+
+import re
+
+import pytest
+import support
+
+from efflab import Lab, prune_filters, step
+from efflab.lab import Report
+from efflab.widgets.tiles import MACS, tiles
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return Lab(support.tiny_cnn(), support.tiny_data())
+
+
+@pytest.fixture
+def words(lab):
+    """The text of the tiles of a cut by half, for what is told of its multiplications and measured of its time."""
+
+    def read(macs=None, *, ms: float = 0.5, is_measured: bool = True) -> str:
+        preview = lab.preview((step(prune_filters, ratio=0.5),))
+        speed = support.product(0.5, ms).speed
+        report = Report(preview, 2000, 1000, 1500, 700, speed) if is_measured else None
+        html = tiles(preview, lab.baseline, report, "a machine", macs=macs)
+        return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("macs", "promise"),
+    [
+        ((9_345_920, 2_364_864), "4.0x fewer multiplications (9,345,920 → 2,364,864)"),
+        ((1000, 900), "1.1x fewer multiplications (1,000 → 900)"),
+        ((1000, 1000), "as many multiplications as before (1,000)"),
+        ((1000, 0), "∞x fewer multiplications (1,000 → 0)"),
+    ],
+)
+def test_the_promise_of_the_multiplications_is_computed_with_its_formula(words, macs, promise):
+    said = words(macs)
+    assert promise in said
+    after = said.split(promise)[1]
+    assert after.split()[0] == "computed"
+    assert MACS in after
+
+
+def test_the_promise_stands_below_what_was_measured(words):
+    said = words((1000, 250))
+    assert said.index("2.0x faster") < said.index("4.0x fewer multiplications") < said.index("images a second")
+
+
+def test_where_nothing_takes_work_away_there_is_no_promise(words):
+    assert "multiplications" not in words()
+
+
+def test_before_the_speed_was_measured_there_is_no_promise(words):
+    said = words((1000, 250), is_measured=False)
+    assert "multiplications" not in said
+    assert "not measured yet" in said
+
+
+def test_the_size_says_how_many_times_smaller_it_is_computed_and_measured(words, lab):
+    size, base = lab.preview((step(prune_filters, ratio=0.5),)).size.packed_bytes, lab.base_size.packed_bytes
+    said = words()
+    assert f"{base / size:.1f}x smaller, packed computed" in said
+    assert "file 2.00 kB → 1.00 kB measured" in said
+    assert "zipped 1.50 kB → 700 B measured" in said
