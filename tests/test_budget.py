@@ -145,13 +145,14 @@ def test_what_is_shipped_must_be_small_and_fast_enough(half, factor, n_bytes, pa
 def test_within_the_noise_nothing_counts_as_faster(half):
     verdict = ShippedBudget(n_bytes=500, times_faster=0.9, lost=0.0).judge(half, shipped(1.01))
     assert not verdict.passed
-    assert "Not met: no measurable difference at batch 1" in verdict.message
+    assert "Not met: 0.99 times as fast at batch 1" in verdict.message
+    assert "which is within the noise: run it again" in verdict.message
 
 
 def test_its_message_has_the_measured_numbers(half):
     message = ShippedBudget(n_bytes=500, times_faster=2, lost=0.0).judge(half, shipped(0.25, 400)).message
     assert "Met: the file has 400 bytes (at most 500)." in message
-    assert "Met: 4.0x faster at batch 1, 95 % interval 4.00 to 4.00 (at least 2 times faster)." in message
+    assert "Met: 4.00 times as fast at batch 1, 95 % interval 4.00 to 4.00 (at least 2 asked)." in message
 
 
 @pytest.mark.parametrize("limits", [(0, 2.0, 0.1), (500, 0.0, 0.1), (500, 2.0, 1.5)])

@@ -41,12 +41,13 @@ def test_within_the_noise_it_is_not_faster_at_all(preview):
     verdict = FasterBudget(times_faster=1.0, lost=1.0).judge(report)
     assert 1 / report.speed.ratio > 1.0
     assert not verdict.passed
-    assert "Not met: no measurable difference at batch 64" in verdict.message
+    assert "Not met: 1.01 times as fast at batch 64" in verdict.message
+    assert "which is within the noise: run it again" in verdict.message
 
 
 def test_its_message_has_the_factor_its_interval_and_the_loss(preview):
     lines = FasterBudget(times_faster=1.8, lost=1.0).judge(timed(preview, 0.25)).message.splitlines()
-    assert lines[0] == ("Met: 4.0x faster at batch 64, 95 % interval 4.00 to 4.00 (at least 1.8 times faster).")
+    assert lines[0] == ("Met: 4.00 times as fast at batch 64, 95 % interval 4.00 to 4.00 (at least 1.8 asked).")
     assert lines[1].endswith("(at most 100.0 allowed).")
 
 

@@ -378,7 +378,7 @@ checks:
     [
         ((0.5, 3, "w", True), "passes all 1 cases"),
         ([0.5, 3, "w", True], "passes all 1 cases"),
-        ((0.5, 3), "4 values are expected"),
+        ((0.5, 3), "a list or tuple of 4 is expected"),
         ((0.5, 3.0, "w", True), "it returned 3.0; a whole number is expected"),
         ((True, 3, "w", True), "it returned True; a number is expected"),
         ((0.5, 3, "w", 1), "it returned 1; True or False is expected"),

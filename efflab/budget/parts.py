@@ -42,8 +42,7 @@ def is_lost_at_most(limit: float, preview: Preview) -> dict[str, bool]:
 
 def is_faster(times: float, speed: Speed) -> dict[str, bool]:
     """Whether it is faster by this factor, as measured and beyond the noise, said with the interval of the factor."""
-    text = (
-        f"{speed.verdict} at batch {speed.batch}, 95 % interval {1 / speed.ratio_high:.2f} to "
-        f"{1 / speed.ratio_low:.2f} (at least {three(times)} times faster)"
-    )
+    ends = f"95 % interval {1 / speed.ratio_high:.2f} to {1 / speed.ratio_low:.2f}"
+    noise = "" if speed.is_different else ", which is within the noise: run it again in a calm moment"
+    text = f"{1 / speed.ratio:.2f} times as fast at batch {speed.batch}, {ends}{noise} (at least {three(times)} asked)"
     return {text: speed.is_different and 1 / speed.ratio >= times}

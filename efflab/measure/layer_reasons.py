@@ -58,8 +58,8 @@ def slower_arithmetic(work: Work, base_work: Work, times: LayerTimes, base_times
     sentence = (
         f"At the base's MACs a second the layers would take {sum(needed.values()):.3g} ms; they take {spent:.3g} ms. "
         f"{worst} does {mine[worst].macs_per_ms / 1e6:.2g} billion MACs a second, in the base "
-        f"{base[worst].macs_per_ms / 1e6:.2g} billion, with {mine[worst].intensity:.2g} FLOPs for each byte instead of "
-        f"{base[worst].intensity:.2g}"
+        f"{base[worst].macs_per_ms / 1e6:.2g} billion, with {mine[worst].intensity:.3g} FLOPs for each byte instead of "
+        f"{base[worst].intensity:.3g}"
     )
     if times.busy or base_times.busy:
         sentence += ", but the machine was busy meanwhile, so this is not sure; measure again"

@@ -17,7 +17,7 @@ from torch import Tensor
 from efflab.knobs import Choice, Range
 
 Sparsity = Annotated[float, Range(0.0, 1.0, 0.01, "fraction of weights removed")]
-Scope = Annotated[str, Choice(("global", "per layer"), "where weights compete to stay")]
+Scope = Annotated[str, Choice(("global", "per layer"), "who competes with whom to stay")]
 
 
 def keep_largest(scores: Tensor, n_removed: int) -> Tensor:

@@ -42,7 +42,8 @@ def misfit(received: object, expected: Value) -> str | None:
         return _tensor_misfit(received, expected)
     if isinstance(expected, tuple):
         if not isinstance(received, tuple | list) or len(received) != len(expected):
-            return f"it returned {shown(received)}; {len(expected)} values are expected"
+            kind = "" if isinstance(received, tuple | list) else f"a {type(received).__name__}, "
+            return f"it returned {kind}{shown(received)}; a list or tuple of {len(expected)} is expected"
         found = (misfit(r, e) for r, e in zip(received, expected, strict=True))
         return next((sentence for sentence in found if sentence), None)
     if isinstance(received, torch.Tensor) and expected is not None:

@@ -19,6 +19,8 @@ REASONS = {"zeros are not removed": "zeros", "overhead of the call": "call", "bo
 """The reasons for a time that a question offers, by the names that `why_not_faster` gives them."""
 LITTLE = 0.1
 """Less than this fraction of a loss counts as nothing, and all but this fraction as all of it."""
+UNSURE = 0.2
+"""Above this noise floor a factor is not taken as an answer: it waits until the network is timed again."""
 EQUAL = 0.02
 """Layers whose mean loss differs by less than this fraction of the score count as equal."""
 
@@ -35,9 +37,9 @@ def macs_left(bench: "Bench") -> float | None:
 
 
 def times_faster(bench: "Bench") -> float | None:
-    """For "how many times faster?", once timed at 64 images: 1 where no difference can be measured."""
+    """For "how many times faster?", once timed at 64 images in a calm moment: 1 where there is no difference."""
     report = bench.report if _is_there(bench) else None
-    if report is None or report.speed.batch == 1:
+    if report is None or report.speed.batch == 1 or report.speed.noise_floor > UNSURE:
         return None
     return 1 / report.speed.ratio if report.speed.is_different else 1.0
 
@@ -45,12 +47,13 @@ def times_faster(bench: "Bench") -> float | None:
 def with_a_multiple(bench: "Bench") -> str | None:
     """For "a few more channels, a multiple of 8: how long now?": "shorter", "same" or "longer" than with any number.
 
-    None until both were timed at the batch of the bench, with the settings that the prediction is about.
+    None until both were timed in calm moments at the batch of the bench, where the prediction is about.
     """
     speeds = {
         report.preview.recipe[0].values["multiple"]: report.speed
         for report in bench.stage.reports
-        if report.speed.batch == bench.batch and _is_only(bench, report.preview.recipe)
+        if report.speed.batch == bench.batch and report.speed.noise_floor <= UNSURE
+        if _is_only(bench, report.preview.recipe)
     }
     if not {1, 8} <= speeds.keys():
         return None

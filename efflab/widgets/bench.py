@@ -194,7 +194,8 @@ class Bench(DiagnosisPanel):
         """Give the controls free: the prediction was made or skipped."""
         self._lock(False)
         self.refresh()
-        if self.gate is not None and isinstance(self.gate.answer, (int, float)) and self.stage.x in self.at:
+        is_score = self._answer is score_when_there  # a prediction of anything else has no place in the picture
+        if self.gate and is_score and isinstance(self.gate.answer, (int, float)) and self.stage.x in self.at:
             self.stage.predicted = (float(self.at[self.stage.x]), self.gate.answer / self.lab.data.task.per_unit)
 
     def project(self, is_on: bool) -> None:
@@ -207,7 +208,7 @@ class Bench(DiagnosisPanel):
     def _tell_base(self) -> None:
         task, value = self.lab.data.task, self.lab.baseline.value
         if self.gate is not None and not self.gate.is_open:  # asked last: the hand may have been quicker
-            text = f"Now the network has {score_text(value, task)} {task.score_name}. {PREDICT_FIRST}"
+            text = f"As it is, the network has {score_text(value, task)} {task.score_name}. {PREDICT_FIRST}"
             self.stage.pause(text)
             self.readout.sentence = text
 

@@ -125,6 +125,8 @@ class View {
     this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
     this.plot.on("plotly_hover", (event) => this.light(event.points[0].customdata));
     this.plot.on("plotly_unhover", () => this.light(null));
+    // plotly forgets what it hovers over while it draws; if the pointer leaves just then, there is no unhover.
+    this.plot.addEventListener("mouseleave", () => this.light(null));
   }
 
   // Where layout.meta.together is set, points with the same customdata belong together: the others turn pale. With

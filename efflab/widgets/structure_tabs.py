@@ -53,7 +53,8 @@ class NetworkTab(ipywidgets.VBox):
         self._group.observe(lambda _: again(), "value")
         self._blocks, self._sensitivity = PictureView(height=360), PictureView(height=460)
         self.button = button("Cut each group alone", scan, "evaluates and times the network once a group and ratio")
-        above = [named_choice("Group", self._group), _line(TOGETHER), self._blocks]
+        self._told = _line(TOGETHER)
+        above = [named_choice("Group", self._group), self._told, self._blocks]
         super().__init__([*above, self.button, _line(ALONE), self._sensitivity])
 
     def choose(self, group: str) -> None:
@@ -64,6 +65,7 @@ class NetworkTab(ipywidgets.VBox):
         """Draw the blocks of this preview; from any thread."""
         found = self._lab.blocks(preview.recipe)
         _offer(self._group, [("all", ALL), *_named_groups(found)])
+        self._told.value = _text(_with_group(found, self._group.value) if self._group.value else TOGETHER)
         self._blocks.show_picture(blocks(found, highlight=self._group.value or None))
 
     def macs(self, preview: Preview) -> tuple[int, int]:
@@ -139,6 +141,15 @@ def _named_groups(found: Sequence[Block]) -> list[tuple[str, str]]:
     letters = group_letters(found)
     makers = {name: [one.layer for one in found if one.group == name] for name in letters}
     return [(f"{letter}: {' + '.join(makers[name])}", name) for name, letter in letters.items()]
+
+
+def _with_group(found: Sequence[Block], group: str) -> str:
+    """What loses its part of each channel of a group: "A channel of conv1 goes with its part of norm1, conv2"."""
+    makers = [one.layer for one in found if one.group == group]
+    layers = next(one.layers for one in found if one.group == group)
+    others = [layer for layer in layers if layer not in makers]
+    rest = f", and with its part of {', '.join(others)}" if others else ""
+    return f"A channel of this group goes out of {' and '.join(makers)}{rest}."
 
 
 def _line(text: str) -> ipywidgets.HTML:

@@ -54,7 +54,8 @@ def sentence(preview: Preview, report: Report | None) -> str:
     score = f"{task.score_name} {score_text(evaluation.value, task)} (95 % interval {_interval(evaluation)})"
     speed = f", {report.speed.verdict}" if report else ""
     removed = f"{preview.removed * 100:.0f} % of the weights removed"
-    return f"{removed}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
+    then = "".join(f", then {step.technique.label}" for step in preview.recipe[1:])
+    return f"{removed}{then}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
 
 
 def test_sentence(evaluation: Evaluation, n_openings: int) -> str:

@@ -227,7 +227,8 @@ def test_layers_that_take_longer_than_their_macs_explain_are_named() -> None:
     assert reason.holds
     assert reason.sentence == (
         "At the base's MACs a second the layers would take 3 ms; they take 4.5 ms. "
-        "1 does 0.0005 billion MACs a second, in the base 0.001 billion, with 0.46 FLOPs for each byte instead of 0.48."
+        "1 does 0.0005 billion MACs a second, in the base 0.001 billion, with 0.464 FLOPs for each byte instead of "
+        "0.479."
     )
     assert reason.evidence == {"spent_ms": 4.5, "needed_ms": 3.0, "layer": "1"}
 

@@ -81,6 +81,14 @@ def test_a_multiple_is_compared_with_what_was_timed_without(lab, odd, even, key)
     assert key in {option.key for option in CHAPTER.prediction("multiple_of_8").options}
 
 
+def test_a_noisy_moment_is_no_answer(lab):
+    noisy = timed(lab, HALF, 0.4)
+    noisy = replace(noisy, speed=replace(noisy.speed, noise_floor=0.3))
+    assert times_faster(bench(lab, (HALF,), reports=[noisy])) is None
+    eight = timed(lab, step(prune_filters, ratio=0.5, multiple=8), 0.2)
+    assert with_a_multiple(bench(lab, (HALF,), reports=[noisy, eight])) is None
+
+
 def test_a_multiple_has_no_answer_until_both_were_timed_there_at_this_batch(lab):
     eight, far = step(prune_filters, ratio=0.5, multiple=8), step(prune_filters, ratio=0.25, multiple=8)
     one = timed(lab, HALF, 0.5)

@@ -26,7 +26,7 @@ from efflab.journal import Journal
 from efflab.measure import Evaluation, by_class
 from efflab.questions import load
 from efflab.widgets import Bench
-from efflab.widgets.answers import speed_class, steepest_layer
+from efflab.widgets.answers import macs_left, speed_class, steepest_layer
 from efflab.widgets.asking import Gate
 from efflab.widgets.tiles import change_text
 from efflab.widgets.worker import worker
@@ -300,6 +300,17 @@ def test_the_classes_are_shown_with_their_own_scores(bench, lab):
     assert f"{of_seven * 100:.1f} %" in table
 
 
+def test_a_prediction_of_something_else_than_the_score_is_not_drawn_among_scores(journal):
+    lab = Lab(support.tiny_cnn(), support.tiny_data())
+    gate = Gate(load("04").prediction("macs_at_50"), journal, chapter="04")
+    asked = {"gate": gate, "at": {"ratio": 0.5}, "answer": macs_left, "journal": journal}
+    bench = Bench(lab, prune_filters, controls=("ratio",), recover=None, **asked)
+    gate.lock_in(30.0)
+    worker().wait(SECONDS)
+    assert bench.stage.predicted is None
+    assert gate.measured == macs_left(bench) == 100 * lab.macs(bench.recipe) / lab.macs(())
+
+
 def test_controls_are_locked_until_the_prediction_is_made_and_it_is_marked_in_the_picture(lab, journal):
     gate = Gate(load("03").prediction("accuracy_at_80"), journal, chapter="03")
     bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, at={"sparsity": 0.8}, journal=journal)
@@ -339,7 +350,7 @@ def test_before_the_prediction_the_screen_says_what_the_network_can_do(lab, jour
     gate = Gate(load("03").prediction("accuracy_at_80"), journal, chapter="03")
     bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, journal=journal)
     worker().wait(SECONDS)
-    assert f"Now the network has {lab.baseline.value * 100:.1f} % accuracy. Predict first" in bench.stage.tiles.value
+    assert f"As it is, the network has {lab.baseline.value * 100:.1f} % accuracy. Predict first" in bench.stage.tiles.value
 
 
 def test_a_question_about_speed_is_answered_by_the_measured_speed(bench):

@@ -14,7 +14,7 @@ from efflab.figures.blocks import PALE
 from efflab.journal import Journal
 from efflab.lab.channels import ChannelPoint
 from efflab.widgets import Bench
-from efflab.widgets.structure_tabs import FiltersTab, NetworkTab, first_tabs
+from efflab.widgets.structure_tabs import TOGETHER, FiltersTab, NetworkTab, first_tabs
 from efflab.widgets.tabs import LayersTab, WeightsTab
 from efflab.widgets.worker import worker
 
@@ -103,6 +103,15 @@ def test_choosing_a_group_draws_again_with_the_others_pale(lab):
     tab.choose("")
     tab.show(lab.preview((FILTERS,)))
     assert list(drawn(tab._blocks)[0].marker.opacity) == [1, 1, 1, 1, 1]
+
+
+def test_a_chosen_group_is_told_with_all_that_goes_with_it(network, lab):
+    network.show(lab.preview((FILTERS,)))
+    assert TOGETHER in network._told.value
+    network.choose("conv2")
+    network.show(lab.preview((FILTERS,)))
+    text = "A channel of this group goes out of conv2, and with its part of norm2, conv3."
+    assert text in network._told.value
 
 
 def test_a_chosen_group_stays_chosen_when_the_ratio_moves(network, lab):
