@@ -350,7 +350,9 @@ def test_before_the_prediction_the_screen_says_what_the_network_can_do(lab, jour
     gate = Gate(load("03").prediction("accuracy_at_80"), journal, chapter="03")
     bench = Bench(lab, prune_weights, controls=("sparsity",), gate=gate, journal=journal)
     worker().wait(SECONDS)
-    assert f"As it is, the network has {lab.baseline.value * 100:.1f} % accuracy. Predict first" in bench.stage.tiles.value
+    assert (
+        f"As it is, the network has {lab.baseline.value * 100:.1f} % accuracy. Predict first" in bench.stage.tiles.value
+    )
 
 
 def test_a_question_about_speed_is_answered_by_the_measured_speed(bench):
