@@ -56,8 +56,8 @@ class Artefact:
 
     @property
     def compressed_bytes(self) -> int:
-        """Bytes after zlib, level 9, of all files in one stream: what a download would move."""
-        packer = zlib.compressobj(9)
+        """Bytes after zlib, at its usual level, of all files in one stream: what a download would move."""
+        packer = zlib.compressobj()  # level 9 saves another percent, and takes six times as long
         return sum(len(packer.compress(file.read_bytes())) for file in self.files) + len(packer.flush())
 
 
