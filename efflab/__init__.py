@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         train_ticket,
         zero_neurons,
     )
+    from efflab.quantize import quantize_weights
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
@@ -58,6 +59,7 @@ __all__ = [
     "prune_iteratively",
     "prune_neurons",
     "prune_weights",
+    "quantize_weights",
     "recalibrate",
     "run",
     "script",
@@ -68,7 +70,7 @@ __all__ = [
     "zero_neurons",
 ]
 
-_ROOMS = ("knobs", "data", "models", "prune", "recipe", "lab", "budget")
+_ROOMS = ("knobs", "data", "models", "prune", "quantize", "recipe", "lab", "budget")
 """The rooms that the names above come from."""
 
 

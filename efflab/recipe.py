@@ -25,6 +25,7 @@ from efflab.prune import (
     train_ticket,
     zero_neurons,
 )
+from efflab.quantize import quantize_weights
 from efflab.training import Progress
 
 AnyTechnique = Technique[...]
@@ -43,6 +44,7 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         prune_filters,
         prune_heads,
         recalibrate,
+        quantize_weights,
     )
 }
 """All techniques, in teaching order."""

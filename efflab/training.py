@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from efflab.data import Data, Split
+from efflab.runtime.quantized import refuse_quantized
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -99,10 +100,12 @@ def train(
     on one machine, as long as the model has no layer that draws from torch's global generator (dropout).
 
     Raises:
-        ValueError: `epochs` or `batch_size` is not positive, or the loss became NaN or infinite.
+        ValueError: `epochs` or `batch_size` is not positive, the weights of a layer lie on a grid, or the loss became
+        NaN or infinite.
     """
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1, not epochs={epochs}, batch_size={batch_size}")
+    refuse_quantized(model, "training would move them off it: train first, and quantize what comes out")
     safe_layout(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     n_batches = -(-len(data.train) // batch_size)

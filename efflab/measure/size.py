@@ -4,13 +4,18 @@
 count parameters, non-zeros, dense bytes and *packed* bytes, what an honest encoding needs with its overhead. All of
 them are computed from the weights; the bytes of a file that was really written are `efflab.runtime.Artefact`'s.
 
-Where we simplify: 32-bit values, no entropy code. At work: the encoding that your runtime reads.
+A weight on a grid may also be stored as its integers, packed bit by bit, with the scales and zero points that turn them
+back into numbers. Small groups fit better, and the scales of groups of 32 at 4 bits are a quarter more bytes.
+
+Where we simplify: 32-bit values and scales, no entropy code. At work: the encoding that your runtime reads.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from efflab.runtime.quantized import OnGrid, quantized_layers
 
 VALUE_BYTES = 4
 """Bytes of one 32-bit float."""
@@ -71,10 +76,19 @@ class Size:
 
 
 def compute_size(model: nn.Module) -> Size:
-    """Count the parameters of `model` and the bytes that storing it takes, running means and variances included."""
+    """Count the parameters of `model` and the bytes that storing it takes, running means and variances included.
+
+    Scales and zero points count with the weight that they belong to, and only where its integers are stored.
+
+    Raises:
+        ValueError: a weight of a quantized layer has left its grid.
+    """
+    layers = quantized_layers(model).values()
+    on_grid, scales = {id(layer.weight): layer for layer in layers}, {id(layer.scale) for layer in layers}
     parameters = dict(model.named_parameters())
-    buffers = {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
-    tensors = tuple(_size_of(name, tensor.detach()) for name, tensor in (parameters | buffers).items())
+    floats = {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+    buffers = {name: buffer for name, buffer in floats.items() if id(buffer) not in scales}
+    tensors = tuple(_size_of(name, one.detach(), on_grid.get(id(one))) for name, one in (parameters | buffers).items())
     counted = [tensor for tensor in tensors if tensor.name in parameters]
     return Size(tensors, sum(t.n for t in counted), sum(t.n_nonzero for t in counted))
 
@@ -91,6 +105,19 @@ def csr_bytes(rows: int, columns: int, n_nonzero: int) -> int:
     """
     column_bytes = 2 if columns <= 2**16 else 4
     return (VALUE_BYTES + column_bytes) * n_nonzero + 4 * (rows + 1)
+
+
+def integer_bytes(n: int, bits: int, n_scales: int, *, is_symmetric: bool = True) -> int:
+    """Integers of some bits side by side, 4 bytes for each scale, and an integer for each zero point if there are some.
+
+    Integers, and zero points, end with a whole byte: ceil(n * bits / 8) + 4 * n_scales + ceil(n_scales * bits / 8).
+
+    Example:
+        >>> integer_bytes(1000, 4, n_scales=10), integer_bytes(1000, 4, n_scales=10, is_symmetric=False)
+        (540, 545)
+    """
+    zero_points = 0 if is_symmetric else n_scales
+    return -(-n * bits // 8) + VALUE_BYTES * n_scales - (-zero_points * bits // 8)
 
 
 def packed_bytes(rows: int, columns: int, n_nonzero: int) -> int:
@@ -111,12 +138,26 @@ def _encodings(rows: int, columns: int, n_nonzero: int) -> dict[str, int]:
     }
 
 
-def _size_of(name: str, tensor: Tensor) -> TensorSize:
+def _integer_encodings(name: str, layer: OnGrid) -> dict[str, int]:
+    """All integers of a weight on a grid; or one bit for each position, and those that stand for no zero."""
+    try:
+        integers = layer.integers()
+    except ValueError as error:
+        raise ValueError(f"{name!r} has no size: {error}") from error
+    n_nonzero = int((integers != layer.spread(layer.zero_point)).count_nonzero())
+    bits, n_scales, is_symmetric = layer.bits, layer.scale.numel(), layer.is_symmetric
+    packed = {n: integer_bytes(n, bits, n_scales, is_symmetric=is_symmetric) for n in (integers.numel(), n_nonzero)}
+    mask_bytes = bitmask_bytes(integers.numel(), 0)
+    return {f"{bits}-bit": packed[integers.numel()], f"{bits}-bit bitmask": mask_bytes + packed[n_nonzero]}
+
+
+def _size_of(name: str, tensor: Tensor, layer: OnGrid | None = None) -> TensorSize:
+    """The size of a tensor, which may be the weight of a layer on a grid."""
     numbers = tensor if tensor.layout == torch.strided else tensor.values()  # those that a sparse tensor stores
     n, n_nonzero = tensor.numel(), int(numbers.bool().count_nonzero())  # of truth values: several times as fast
     dense = n * tensor.element_size()
     rows = tensor.shape[0] if tensor.ndim else 1
     encodings = _encodings(rows, n // max(rows, 1), n_nonzero) if tensor.ndim > 1 else {}
-    options = encodings | {"dense": dense}
+    options = encodings | {"dense": dense} | (_integer_encodings(name, layer) if layer else {})
     encoding = min(options, key=lambda option: options[option])
     return TensorSize(name, n, n_nonzero, dense, options[encoding], encoding, tensor.ndim > 1)

@@ -15,7 +15,7 @@ from torch import nn
 
 from efflab import shipped
 from efflab.models.building import build_from, channels_last
-from efflab.models.files import CheckpointError, fill, read_fields, read_weights, weights_path, write
+from efflab.models.files import CheckpointError, check_floats, fill, read_fields, read_weights, weights_path, write
 from efflab.models.networks import Architecture, Network
 from efflab.models.shapes import differing, narrow
 
@@ -91,8 +91,9 @@ def save(model: nn.Module, path: str | Path, about: Card) -> Path:
     The network may be one that was cut: the card then carries the widths of its layers.
 
     Raises:
-        CheckpointError: the weights do not fit the architecture that the card names, cut or whole.
+        CheckpointError: the weights do not fit the architecture that the card names, cut or whole; or lie on a grid.
     """
+    check_floats(model)
     full = build_from(about.architecture)
     shapes = differing(model, full)
     if not _fits(model, full, shapes):

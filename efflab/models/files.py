@@ -18,6 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from efflab.data.files import replacing
+from efflab.runtime.quantized import refuse_quantized
 
 
 class CheckpointError(ValueError):
@@ -44,6 +45,14 @@ def write(path: Path, model: nn.Module, fields: Mapping[str, Any]) -> Path:
     _write_whole(path, content)
     _write_whole(path.with_suffix(".json"), (json.dumps(about, indent=2) + "\n").encode())
     return path
+
+
+def check_floats(model: nn.Module) -> None:
+    """Raise CheckpointError if the weights of a layer lie on a grid, of which a checkpoint has no word."""
+    try:
+        refuse_quantized(model, "a checkpoint says nothing of grids: save it before quantizing, or as_floats(model)")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def read_fields(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from efflab.models.transformer import SelfAttention
+from efflab.runtime.quantized import OnGrid, bits_text
 from efflab.training import copy_model
 
 M = TypeVar("M", bound=nn.Module)
@@ -97,6 +98,11 @@ def _check(name: str, layer: nn.Module, wanted: Any) -> None:
     has = _widths(layer)
     if not has:
         raise ValueError(f"layer {name!r} is a {type(layer).__name__}, which has no width that shapes could name")
+    if isinstance(layer, OnGrid):
+        raise ValueError(
+            f"layer {name!r} has its weights on a grid of {bits_text(layer.bits)}, whose scales belong to the width "
+            "that it has: narrow the network first, and quantize what is left"
+        )
     if not isinstance(wanted, Mapping) or set(wanted) != set(has):
         raise ValueError(f"the shapes of {name!r} must be {', '.join(has)}, as in {has}, not {wanted!r:.80}")
     for key, most in has.items():

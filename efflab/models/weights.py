@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from efflab.models.files import CheckpointError, fill, read_fields, read_weights, weights_path, write
+from efflab.models.files import CheckpointError, check_floats, fill, read_fields, read_weights, weights_path, write
 from efflab.models.shapes import layer_shapes, narrow
 
 M = TypeVar("M", bound=nn.Module)
@@ -22,8 +22,10 @@ def save_weights(model: nn.Module, path: str | Path) -> Path:
     """Write `path`.safetensors, and the class and the shapes to `path`.json. Returns the weights' path.
 
     Raises:
-        CheckpointError: the state of the model holds something that is no tensor.
+        CheckpointError: the state of the model holds something that is no tensor, or the weights of a layer lie on a
+        grid.
     """
+    check_floats(model)
     return write(weights_path(path), model, {"class": type(model).__name__, "shapes": layer_shapes(model)})
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from efflab.knobs import technique
 from efflab.prune.masks import Scope, Sparsity, masks_for
 from efflab.prune.scores import Criterion, score
+from efflab.runtime.quantized import quantized_layers
 from efflab.training import copy_model
 
 PRUNABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
@@ -35,8 +36,8 @@ def prune_weights(
     effect, for each layer has its own. `seed` is used by the "random" criterion only.
 
     Raises:
-        ValueError: the model has no linear or convolutional layer, or `sparsity` names a layer that is not
-        there.
+        ValueError: the model has no linear or convolutional layer, `sparsity` names a layer that is not there, or a
+        layer lies on a grid without a zero.
 
     Reference: Han et al., 2015, arXiv 1506.02626.
     """
@@ -73,8 +74,18 @@ def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
 
 
 def zero_removed(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
-    """Set the removed weights of `model` itself to zero. masks: as for `apply_masks`."""
+    """Set the removed weights of `model` itself to zero. masks: as for `apply_masks`.
+
+    Raises:
+        ValueError: they lie on a grid that has no zero.
+    """
     weights = prunable_weights(model)
+    for name, layer in quantized_layers(model).items():
+        if not layer.has_zero and name in masks and not masks[name].all():
+            raise ValueError(
+                f"layer {name!r} has its weights on a symmetric grid of 1 bit, -scale and +scale, which has no zero: "
+                "prune first, and quantize to 2 bits or more"
+            )
     for name, mask in masks.items():
         weights[name].masked_fill_(~mask, 0.0)
 

@@ -13,13 +13,16 @@ from efflab.quantize.grids import (
 )
 from efflab.quantize.observers import Kept, Observer, observe, observe_batches
 from efflab.quantize.sharing import Granularity
+from efflab.quantize.weights import GroupSize, Scheme, quantizable_layers, quantize_weights
 
 __all__ = [
     "Bits",
     "Granularity",
     "Grid",
+    "GroupSize",
     "Kept",
     "Observer",
+    "Scheme",
     "cosine",
     "dequantize",
     "fake_quantize",
@@ -28,7 +31,9 @@ __all__ = [
     "mean_squared_error",
     "observe",
     "observe_batches",
+    "quantizable_layers",
     "quantize",
+    "quantize_weights",
     "scale_and_zero_point",
     "signal_to_noise_db",
     "ternarize",

@@ -3,7 +3,8 @@
 Speed is measured in a process of its own, which has never seen the classes of a notebook. So the model is written
 down as what it does: a graph of calls, from one symbolic run, and for each layer of `torch.nn` its settings and its
 numbers. Masks of `torch.nn.utils.prune` stay masks and sparse weights stay sparse, because what they cost is what is
-to be timed. Nothing is pickled: the file holds tensors and JSON, so opening it runs nobody's code.
+to be timed; weights on a grid are the floats that torch computes with. Nothing is pickled: the file holds tensors and
+JSON, so opening it runs nobody's code.
 
 Reference: Reed et al., torch.fx: practical program capture and transformation for deep learning in Python, 2022,
 arXiv 2112.08429.
@@ -29,6 +30,7 @@ from torch.nn.utils import prune as torch_prune
 
 from efflab.runtime import kernels
 from efflab.runtime.export import Artefact, ExportError, check_forward, discard, evaluating, example, reason
+from efflab.runtime.quantized import as_floats, quantized_layers
 from efflab.runtime.session import forward_pass as onnx_pass
 from efflab.runtime.session import open_file
 from efflab.runtime.sparse import SparseLinear
@@ -61,7 +63,7 @@ def export_eager(model: nn.Module, shape: tuple[int, int, int], folder: Path, na
     images = torch.rand(example(model, shape).shape, generator=torch.Generator().manual_seed(0))
     with evaluating(model), torch.no_grad():
         scores = check_forward(model, images)
-        tensors, content = _describe(model)
+        tensors, content = _describe(as_floats(model) if quantized_layers(model) else model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, metadata={"graph": json.dumps(content)})

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from efflab.runtime.kernels import LAYOUTS, has_vector_product, multiply, to_layout
+from efflab.runtime.quantized import QuantizedLinear
 
 SPARSE_LAYOUTS = LAYOUTS[1:]
 """What a sparse layer may be stored as: "csr" or "bsr"."""
@@ -73,7 +74,8 @@ def sparsify(
     numbers are zero, which scattered zeros seldom are: nine of ten weights removed leave four of five 4x4 blocks.
 
     Args:
-        model: any module; plain `nn.Linear` layers are replaced, all else stays as it is.
+        model: any module; plain `nn.Linear` layers are replaced, all else stays as it is. Weights that lie on a grid
+            are stored as floats.
         layout: "csr" or "bsr".
         block: the side of a block, for "bsr".
         layers: the names of the layers to replace; None replaces every plain linear layer.
@@ -120,7 +122,11 @@ def _linear_layers(model: nn.Module, names: Sequence[str] | None) -> dict[str, n
     """The plain linear layers by name, all of them or those that are named."""
     modules = {name or "model": module for name, module in model.named_modules()}
     # A subclass may use its weight in ways of its own, as the output of nn.MultiheadAttention does.
-    linear = {name: module for name, module in modules.items() if type(module) is nn.Linear}
+    linear = {
+        name: module
+        for name, module in modules.items()
+        if isinstance(module, nn.Linear) and type(module) in (nn.Linear, QuantizedLinear)
+    }
     if not linear:
         raise ValueError(
             f"{type(model).__name__} has no plain nn.Linear layer, and torch has sparse products for no other: a "

@@ -8,8 +8,10 @@ from scipy import sparse
 from torch import nn
 
 from efflab.measure import compute_size
-from efflab.measure.size import bitmask_bytes, csr_bytes, packed_bytes
+from efflab.measure.size import bitmask_bytes, csr_bytes, integer_bytes, packed_bytes
 from efflab.prune import prune_weights
+from efflab.quantize import quantize_weights
+from efflab.runtime import quantized_layers
 
 SPARSITIES = (0.0, 0.02, 0.1, 0.5, 0.8, 0.9, 0.99, 1.0)
 
@@ -172,3 +174,85 @@ def test_half_precision_takes_half_the_dense_bytes():
 def test_a_matrix_packs_into_what_the_size_of_its_layer_says(sparsity):
     (tensor,) = compute_size(layer(with_zeros(50, 70, sparsity))).tensors
     assert packed_bytes(50, 70, tensor.n_nonzero) == tensor.packed_bytes
+
+
+# On a grid
+
+
+def pack(integers: np.ndarray, bits: int) -> bytes:
+    """Integers side by side, the last byte filled up."""
+    unsigned = (integers.astype(np.int64).ravel() % 2**bits).astype(np.uint8)
+    return np.packbits(np.unpackbits(unsigned[:, None], axis=1)[:, 8 - bits :].ravel()).tobytes()
+
+
+def scales_of(layer: nn.Module) -> bytes:
+    zero_points = b"" if layer.is_symmetric else pack(layer.zero_point.numpy(), layer.bits)
+    return layer.scale.numpy().astype(np.float32).tobytes() + zero_points
+
+
+@pytest.mark.parametrize("scheme", ["symmetric", "affine"])
+@pytest.mark.parametrize("granularity", ["per tensor", "per channel", "per group"])
+@pytest.mark.parametrize("bits", [8, 5, 3, 1])
+def test_a_weight_on_a_grid_takes_the_bytes_of_its_packed_integers_and_scales(bits, granularity, scheme):
+    quantized = quantize_weights(support.tiny_all(), bits=bits, granularity=granularity, scheme=scheme, group_size=8)
+    sizes = {tensor.name: tensor for tensor in compute_size(quantized).tensors}
+    for name, layer in quantized_layers(quantized).items():
+        matrix, integers = layer.weight.detach().flatten(1).contiguous().numpy(), layer.integers().numpy()
+        kept = (layer.integers() != layer.spread(layer.zero_point)).numpy()
+        made = {
+            "dense": matrix.tobytes(),
+            "bitmask": encode_bitmask(matrix),
+            "csr": encode_csr(matrix),
+            f"{bits}-bit": pack(integers, bits) + scales_of(layer),
+            f"{bits}-bit bitmask": np.packbits(kept).tobytes() + pack(integers[kept], bits) + scales_of(layer),
+        }
+        size = sizes[f"{name}.weight"]
+        assert size.packed_bytes == min(len(content) for content in made.values())
+        assert len(made[size.encoding]) == size.packed_bytes
+
+
+def test_the_bytes_of_a_quantized_layer_are_those_of_the_formula():
+    layer = nn.Linear(100, 10, bias=False)
+    expected = {
+        ("per tensor", "symmetric"): 500 + 4,
+        ("per channel", "symmetric"): 500 + 4 * 10,
+        ("per channel", "affine"): 500 + 4 * 10 + 5,
+        ("per group", "affine"): 500 + 4 * 40 + 20,
+    }
+    for (granularity, scheme), n_bytes in expected.items():
+        (tensor,) = compute_size(quantize_weights(layer, bits=4, granularity=granularity, scheme=scheme)).tensors
+        assert (tensor.encoding, tensor.packed_bytes, tensor.dense_bytes) == ("4-bit", n_bytes, 4000)
+
+
+@pytest.mark.parametrize(("n", "bits", "n_scales", "n_bytes"), [(3, 3, 1, 2 + 4 + 1), (0, 8, 0, 0), (17, 1, 9, 3 + 38)])
+def test_integers_and_zero_points_end_with_a_whole_byte(n, bits, n_scales, n_bytes):
+    assert integer_bytes(n, bits, n_scales, is_symmetric=False) == n_bytes
+
+
+def test_a_pruned_and_quantized_layer_leaves_its_zeros_out():
+    layer = prune_weights(nn.Linear(100, 10, bias=False), sparsity=0.9)
+    (tensor,) = compute_size(quantize_weights(layer, granularity="per tensor")).tensors
+    assert (tensor.encoding, tensor.n_nonzero) == ("8-bit bitmask", 100)
+    assert tensor.packed_bytes == 125 + 100 + 4
+
+
+def test_scales_are_counted_once_and_change_no_dense_byte():
+    model = support.tiny_all()
+    before, after = compute_size(model), compute_size(quantize_weights(model, bits=2))
+    assert [tensor.name for tensor in after.tensors] == [tensor.name for tensor in before.tensors]
+    assert (after.dense_bytes, after.n_parameters) == (before.dense_bytes, before.n_parameters)
+    assert after.packed_bytes < before.packed_bytes
+
+
+def test_where_scales_are_more_than_they_save_the_floats_are_stored():
+    (tensor,) = compute_size(quantize_weights(nn.Linear(1, 9, bias=False))).tensors
+    assert (tensor.encoding, tensor.packed_bytes) == ("dense", 36)
+
+
+def test_weights_that_left_their_grid_have_no_size():
+    model = nn.Sequential(quantize_weights(nn.Linear(8, 8), bits=2))
+    model[0].weight.data += 0.4 * model[0].scale
+    with pytest.raises(
+        ValueError, match=r"^'0\.weight' has no size: a weight of this QuantizedLinear has left its grid"
+    ):
+        compute_size(model)

@@ -13,9 +13,11 @@ from typing import Annotated
 from torch import nn
 
 from efflab.knobs import Choice
+from efflab.prune.neurons import UNCUT
 from efflab.prune.structure import anything
 from efflab.prune.structure.groups import Group, groups
 from efflab.prune.structure.spaces import ANSWER
+from efflab.runtime.quantized import refuse_quantized
 
 Rules = Annotated[str, Choice(("efflab", "torch-pruning"), "which rules follow the channels")]
 
@@ -27,10 +29,11 @@ def find_groups(model: nn.Module, shape: tuple[int, ...], rules: str = "efflab")
     """The dependency groups of a model, as `groups` gives them, found by other `rules`.
 
     Raises:
-        ValueError: there are no such rules, or they cannot follow the model.
+        ValueError: there are no such rules, they cannot follow the model, or the weights of a layer lie on a grid.
     """
     if rules not in RULES:
         raise ValueError(f"rules must be one of {', '.join(RULES)}, not {rules!r}")
+    refuse_quantized(model, UNCUT)
     return RULES[rules](model, shape)
 
 

@@ -1,0 +1,150 @@
+"""Layers whose weights lie on a grid: what a quantized network knows about itself before an integer kernel runs it.
+
+The weights are still floats and the layer is still a linear layer or a convolution, so it is as slow and as large in
+memory as before, and whatever takes such a layer takes this one: this is *simulated* quantization. What is new lies
+beside the weights: the scales, the zero points and the number of bits, from which come the integers that would be
+stored, and their bytes.
+
+    granularity    scale of a linear layer    scale of a convolution
+    per tensor     ()                         ()
+    per channel    (out, 1)                   (out, 1, 1, 1)
+    per group      (out, groups)              (out, groups): a row of groups for the inputs of each output
+
+Reference: Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference,
+2018, arXiv 1712.05877, which trains with such a simulation.
+
+Where we simplify: biases stay float, and integers are signed. At work: the integer kernels of your runtime, which read
+the integers and the scales.
+"""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+OFF_GRID = 0.25
+"""Steps that a weight may be away from its integer: what half precision may round, and no training stays below."""
+
+
+class OnGrid(nn.Module):
+    """What the two kinds have in common: `weight` is (integers - zero_point) * scale.
+
+    bits: of each integer. is_symmetric: whether all zero points are 0, and need not be stored. group_size: inputs that
+    share a scale, or None where all inputs of an output do. scale, zero_point: as in the table above, floating point
+    and int32.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    zero_point: Tensor
+    bits: int
+    is_symmetric: bool
+    group_size: int | None
+
+    @property
+    def has_zero(self) -> bool:
+        """Whether 0.0 is on the grid: on all but the symmetric one of 1 bit, which is -scale and +scale."""
+        return self.bits > 1 or not self.is_symmetric
+
+    def integers(self) -> Tensor:
+        """What would be stored: the shape of the weight, int8.
+
+        Raises:
+            ValueError: a weight does not lie on the grid any more.
+        """
+        steps = self.weight.detach() / self.spread(self.scale)
+        whole = steps.round()
+        if not bool(((steps - whole).abs() <= OFF_GRID).all()):
+            raise ValueError(
+                f"a weight of this {type(self).__name__} has left its grid of {bits_text(self.bits)}, so there is no "
+                "integer for it: quantize the float network again"
+            )
+        return (whole + self.spread(self.zero_point)).to(torch.int8)
+
+    def spread(self, stored: Tensor) -> Tensor:
+        """Scales or zero points in a shape that broadcasts against the weight."""
+        if self.group_size is None:
+            return stored
+        n_inputs = self.weight[0].numel()
+        return stored.repeat_interleave(self.group_size, dim=1)[:, :n_inputs].reshape(self.weight.shape)
+
+    def extra_repr(self) -> str:
+        """What printing the network says about the layer."""
+        form = "symmetric" if self.is_symmetric else "affine"
+        return f"{super().extra_repr()}, weights of {bits_text(self.bits)}, {form}, scale{tuple(self.scale.shape)}"
+
+
+class QuantizedLinear(OnGrid, nn.Linear):
+    """A linear layer whose weight lies on a grid. inputs: (..., in) -> (..., out), computed in floats."""
+
+
+class QuantizedConv2d(OnGrid, nn.Conv2d):
+    """A convolution whose weight lies on a grid. inputs: (n, in, h, w) -> (n, out, h, w), computed in floats."""
+
+
+KINDS: dict[type[nn.Module], type[OnGrid]] = {nn.Linear: QuantizedLinear, nn.Conv2d: QuantizedConv2d}
+"""Plain layers, and what they become."""
+
+
+def put_on_grid(
+    layer: nn.Module, scale: Tensor, zero_point: Tensor, *, bits: int, is_symmetric: bool, group_size: int | None = None
+) -> OnGrid:
+    """The layer itself, turned into a quantized one; its weight must lie on the grid, and is not changed.
+
+    Args:
+        layer: an `nn.Linear` or `nn.Conv2d`, no subclass. Hooks and flags stay, as with `torch.nn.utils.parametrize`,
+            which turns a layer into one of another class, too.
+        scale: as in the table at the top of this module.
+        zero_point: of the same shape, int32.
+        bits: of each integer, 1 to 8.
+        is_symmetric: whether the zero points are all 0.
+        group_size: inputs that share a scale; None unless the scale is per group.
+
+    Raises:
+        TypeError: the layer is of another kind.
+        ValueError: a weight does not lie on the grid.
+
+    Reference: Jacob et al., 2018, arXiv 1712.05877.
+    """
+    if type(layer) not in KINDS:
+        raise TypeError(f"layer must be a plain nn.Linear or nn.Conv2d, not {type(layer).__name__}")
+    layer.__class__ = KINDS[type(layer)]
+    assert isinstance(layer, OnGrid)
+    layer.register_buffer("scale", scale)
+    layer.register_buffer("zero_point", zero_point)
+    layer.bits, layer.is_symmetric, layer.group_size = bits, is_symmetric, group_size
+    layer.integers()
+    return layer
+
+
+def as_floats(model: M) -> M:
+    """A copy of `model` whose layers are plain again: the same weights and answers, and nothing about a grid.
+
+    It can be trained, cut and saved as any other; its weights then leave the grid.
+    """
+    plain = {quantized: kind for kind, quantized in KINDS.items()}
+    with torch.inference_mode(False):
+        floats = copy.deepcopy(model)
+    for layer in quantized_layers(floats).values():
+        layer.__class__ = plain[type(layer)]  # type: ignore[assignment]
+        for name in ("scale", "zero_point", "bits", "is_symmetric", "group_size"):
+            delattr(layer, name)
+    return floats
+
+
+def quantized_layers(model: nn.Module) -> dict[str, OnGrid]:
+    """The layers whose weights lie on a grid, by name; the model itself is "model"."""
+    return {name or "model": layer for name, layer in model.named_modules() if isinstance(layer, OnGrid)}
+
+
+def refuse_quantized(model: nn.Module, why: str) -> None:
+    """Raise ValueError if a layer lies on a grid; `why` says what would happen to it, and which order works."""
+    for name, layer in quantized_layers(model).items():
+        raise ValueError(f"layer {name!r} has its weights on a grid of {bits_text(layer.bits)}, and {why}")
+
+
+def bits_text(bits: int) -> str:
+    """The number with its word: 1 bit, 8 bits."""
+    return f"{bits} bit" if bits == 1 else f"{bits} bits"
