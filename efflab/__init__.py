@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         train_ticket,
         zero_neurons,
     )
-    from efflab.quantize import quantize_weights
+    from efflab.quantize import fold_batch_norms, quantize_weights
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
@@ -51,6 +51,7 @@ __all__ = [
     "Technique",
     "data",
     "fine_tune",
+    "fold_batch_norms",
     "from_json",
     "models",
     "prune_filters",

@@ -25,7 +25,7 @@ from efflab.prune import (
     train_ticket,
     zero_neurons,
 )
-from efflab.quantize import quantize_weights
+from efflab.quantize import fold_batch_norms, quantize_weights
 from efflab.training import Progress
 
 AnyTechnique = Technique[...]
@@ -44,6 +44,7 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         prune_filters,
         prune_heads,
         recalibrate,
+        fold_batch_norms,
         quantize_weights,
     )
 }

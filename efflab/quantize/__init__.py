@@ -2,6 +2,7 @@
 
 from efflab.quantize.errors import cosine, max_error, mean_squared_error, signal_to_noise_db
 from efflab.quantize.few_bits import ternarize
+from efflab.quantize.folding import Fold, find_folds, fold_batch_norms
 from efflab.quantize.grids import (
     Bits,
     Grid,
@@ -17,6 +18,7 @@ from efflab.quantize.weights import GroupSize, Scheme, quantizable_layers, quant
 
 __all__ = [
     "Bits",
+    "Fold",
     "Granularity",
     "Grid",
     "GroupSize",
@@ -26,6 +28,8 @@ __all__ = [
     "cosine",
     "dequantize",
     "fake_quantize",
+    "find_folds",
+    "fold_batch_norms",
     "integer_range",
     "max_error",
     "mean_squared_error",

@@ -60,6 +60,7 @@ def quantize_weights(
     Reference: Krishnamoorthi, 2018, arXiv 1806.08342.
     """
     with torch.inference_mode(False), torch.no_grad():
+        quantizable_layers(model, bits)  # for its sentences: torch cannot copy every model
         quantized = copy_model(model)
         layers = quantizable_layers(quantized, bits)
         for name, n_bits in bits_of(layers, bits).items():
@@ -85,12 +86,7 @@ def quantizable_layers(model: nn.Module, bits: object = None) -> dict[str, tuple
                 f"layer {name!r} has its weights on a grid of {bits_text(quantized.bits)} already, and another adds "
                 "its error to that of the first: quantize the float network, with bits={layer: bits} where they differ"
             )
-    layers = {name or "model": one for name, one in model.named_modules() if isinstance(one, nn.Linear | nn.Conv2d)}
-    if computed := [name for name, layer in layers.items() if not isinstance(layer.weight, nn.Parameter)]:
-        raise ValueError(
-            f"layer {computed[0]!r} computes its weight from other tensors (weight_norm, torch.nn.utils.prune ...), so "
-            "it would leave the grid; make it plain first, with remove_parametrizations or prune.remove"
-        )
+    layers = linear_layers(model)
     plain = {name: layer for name, layer in layers.items() if type(layer) in KINDS}  # a subclass may use it otherwise
     if not plain:
         kinds = ", ".join(kind.__name__ for kind in KINDS)
@@ -103,6 +99,21 @@ def quantizable_layers(model: nn.Module, bits: object = None) -> dict[str, tuple
         owner = owners[id(layer.weight)]
         together[owner] = (*together.get(owner, ()), layer)
     return together
+
+
+def linear_layers(model: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
+    """All linear layers and convolutions by name, those of subclasses too.
+
+    Raises:
+        ValueError: one computes its weight from other tensors.
+    """
+    layers = {name or "model": one for name, one in model.named_modules() if isinstance(one, nn.Linear | nn.Conv2d)}
+    if computed := [name for name, layer in layers.items() if not isinstance(layer.weight, nn.Parameter)]:
+        raise ValueError(
+            f"layer {computed[0]!r} computes its weight from other tensors (weight_norm, torch.nn.utils.prune ...), so "
+            "another would not last; make it plain first, with remove_parametrizations or prune.remove"
+        )
+    return layers
 
 
 def bits_of(layers: Mapping[str, object], bits: int | Mapping[str, int]) -> dict[str, int]:

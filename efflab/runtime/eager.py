@@ -34,6 +34,7 @@ from efflab.runtime.quantized import as_floats, quantized_layers
 from efflab.runtime.session import forward_pass as onnx_pass
 from efflab.runtime.session import open_file
 from efflab.runtime.sparse import SparseLinear
+from efflab.runtime.tracing import Tracer
 
 RUNTIME = "torch"
 """The name by which an artefact asks for torch itself."""
@@ -122,7 +123,7 @@ def forward_pass(model: nn.Module, batch: int, shape: list[int]) -> Callable[[],
 # From a model to tensors and JSON.
 
 
-class _Tracer(fx.Tracer):
+class _Tracer(Tracer):
     """Goes into every module but those of `torch.nn` and sparse layers, which stay whole."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:

@@ -263,7 +263,7 @@ def test_a_weight_that_is_computed_gets_a_sentence(computed):
     else:
         torch.nn.utils.prune.identity(layer, "weight")
     with pytest.raises(ValueError, match=r"^layer '0' computes its weight from other tensors"):
-        quantizable_layers(nn.Sequential(layer))
+        quantize_weights(nn.Sequential(layer))
 
 
 @pytest.mark.parametrize("bits", [4, {"conv2": 4}])

@@ -7,7 +7,6 @@ Where we simplify: one input, and no path that depends on values. At work: `torc
 """
 
 import inspect
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from efflab.runtime.export import reason
+from efflab.runtime.tracing import Tracer
 from efflab.training import copy_model
 
 
@@ -38,7 +38,7 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> Trace:
     kind = type(model).__name__
     defaults, twin = defaults_of(model), copy_plain(model).eval()
     try:
-        graph = _Tracer().trace(twin, concrete_args=defaults)
+        graph = Tracer().trace(twin, concrete_args=defaults)
     except Exception as error:  # anybody's model, so anything may be raised
         raise ValueError(
             f"the forward pass of {kind} cannot be followed: {reason(error)}; rules='torch-pruning' follows a real run "
@@ -107,25 +107,6 @@ def defaults_of(model: nn.Module) -> dict[str, Any]:
             "from exactly one"
         )
     return {one.name: one.default for one in parameters if one.default is not one.empty}
-
-
-class _Tracer(fx.Tracer):
-    """Goes into every module but those of `torch.nn`; what other threads call meanwhile runs as always.
-
-    While it traces, torch.fx replaces `nn.Module.__call__` in the whole process.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """The result of a module that is called: one that the graph holds, or another thread's own."""
-        if threading.get_ident() != self._thread:
-            return forward(*args, **kwargs)
-        return super().call_module(m, forward, args, kwargs)
 
 
 class _Shapes(fx.Interpreter):
