@@ -111,6 +111,7 @@ class View {
       this.figure = JSON.parse(new TextDecoder().decode(model.get("picture")));
       this.opacities = this.figure.data.map(({ marker }) => marker?.opacity ?? 1); // before plotly writes into them
       this.parsed = revision;
+      this.lit = null;
     }
     this.describe();
     this.plot.style.height = `${model.get("height")}px`;
@@ -123,16 +124,18 @@ class View {
 
   watch() {
     this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
-    this.plot.on("plotly_hover", (event) => this.light(event.points[0].customdata));
+    // plotly forgets what it hovers over while it draws, and then hovers once more. If the pointer leaves just then,
+    // there is no unhover, and a hover too many: so the page is asked where the pointer is.
+    this.plot.on("plotly_hover", ({ points }) => this.plot.matches(":hover") && this.light(points[0].customdata));
     this.plot.on("plotly_unhover", () => this.light(null));
-    // plotly forgets what it hovers over while it draws; if the pointer leaves just then, there is no unhover.
     this.plot.addEventListener("mouseleave", () => this.light(null));
   }
 
   // Where layout.meta.together is set, points with the same customdata belong together: the others turn pale. With
   // null all look again as Python drew them.
   light(name) {
-    if (!this.figure.layout.meta?.together) return;
+    if (!this.figure.layout.meta?.together || name === this.lit) return;
+    this.lit = name;
     this.figure.data.forEach(({ customdata }, trace) => {
       if (!customdata) return;
       const opacity = name === null ? this.opacities[trace] : customdata.map((one) => (one === name ? 1 : PALE));
@@ -166,6 +169,7 @@ class View {
     const table = this.model.get("table");
     this.details.hidden = !table.rows;
     if (table.rows && this.details.open) fillTable(this.table, table); // closed, it would cost at every move
+    else this.table.replaceChildren(); // or it would open with old numbers, until it is told that it is open
   }
 
   clicked(point) {
