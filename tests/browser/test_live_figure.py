@@ -155,6 +155,7 @@ def test_a_closed_table_shows_the_newest_picture_once_it_opens(eight: NotebookPa
     figure.locator("tbody td").first.wait_for()
     assert float(figure.locator("tbody td").first.inner_text()) == pytest.approx(math.sin(value / 10), abs=1e-4)
     figure.locator("summary").click()
+    figure.locator("tbody tr").first.wait_for(state="detached", timeout=5_000)  # or it would open with old numbers
 
 
 def test_the_headers_of_a_table_say_what_they_head(table: Locator) -> None:
