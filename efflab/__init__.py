@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         train_ticket,
         zero_neurons,
     )
-    from efflab.quantize import fold_batch_norms, quantize_weights
+    from efflab.quantize import fold_batch_norms, quantize_activations, quantize_weights
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
@@ -60,6 +60,7 @@ __all__ = [
     "prune_iteratively",
     "prune_neurons",
     "prune_weights",
+    "quantize_activations",
     "quantize_weights",
     "recalibrate",
     "run",

@@ -25,7 +25,7 @@ from efflab.prune import (
     train_ticket,
     zero_neurons,
 )
-from efflab.quantize import fold_batch_norms, quantize_weights
+from efflab.quantize import fold_batch_norms, quantize_activations, quantize_weights
 from efflab.training import Progress
 
 AnyTechnique = Technique[...]
@@ -46,6 +46,7 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         recalibrate,
         fold_batch_norms,
         quantize_weights,
+        quantize_activations,
     )
 }
 """All techniques, in teaching order."""

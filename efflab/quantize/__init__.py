@@ -1,5 +1,13 @@
 """Quantization: few bits for each number. Grids say which numbers there are, observers how far a grid should reach."""
 
+from efflab.quantize.activations import (
+    ActivationBits,
+    CalibrationImages,
+    Seen,
+    outputs_without_reader,
+    quantize_activations,
+    record_activations,
+)
 from efflab.quantize.errors import cosine, max_error, mean_squared_error, signal_to_noise_db
 from efflab.quantize.few_bits import ternarize
 from efflab.quantize.folding import Fold, find_folds, fold_batch_norms
@@ -17,7 +25,9 @@ from efflab.quantize.sharing import Granularity
 from efflab.quantize.weights import GroupSize, Scheme, quantizable_layers, quantize_weights
 
 __all__ = [
+    "ActivationBits",
     "Bits",
+    "CalibrationImages",
     "Fold",
     "Granularity",
     "Grid",
@@ -25,6 +35,7 @@ __all__ = [
     "Kept",
     "Observer",
     "Scheme",
+    "Seen",
     "cosine",
     "dequantize",
     "fake_quantize",
@@ -35,9 +46,12 @@ __all__ = [
     "mean_squared_error",
     "observe",
     "observe_batches",
+    "outputs_without_reader",
     "quantizable_layers",
     "quantize",
+    "quantize_activations",
     "quantize_weights",
+    "record_activations",
     "scale_and_zero_point",
     "signal_to_noise_db",
     "ternarize",

@@ -20,7 +20,7 @@ from efflab.knobs import Choice, Range, technique
 from efflab.quantize.grids import Bits, Grid, fake_quantize, scale_and_zero_point
 from efflab.quantize.observers import OBSERVERS, observe
 from efflab.quantize.sharing import Granularity
-from efflab.runtime.quantized import KINDS, bits_text, put_on_grid, quantized_layers
+from efflab.runtime.quantized import KINDS, OnGrid, bits_text, put_on_grid, quantized_layers
 from efflab.training import copy_model
 
 WEIGHT_OBSERVERS = Choice(tuple(one for one in OBSERVERS.options if one != "entropy"), OBSERVERS.label)
@@ -87,7 +87,7 @@ def quantizable_layers(model: nn.Module, bits: object = None) -> dict[str, tuple
                 "its error to that of the first: quantize the float network, with bits={layer: bits} where they differ"
             )
     layers = linear_layers(model)
-    plain = {name: layer for name, layer in layers.items() if type(layer) in KINDS}  # a subclass may use it otherwise
+    plain = {name: layer for name, layer in layers.items() if _has_float_weight(layer)}
     if not plain:
         kinds = ", ".join(kind.__name__ for kind in KINDS)
         raise ValueError(
@@ -127,6 +127,11 @@ def bits_of(layers: Mapping[str, object], bits: int | Mapping[str, int]) -> dict
     if unknown := sorted(set(bits) - set(layers)):
         raise ValueError(f"bits names {unknown[0]!r}; the layers that can be quantized are: {', '.join(layers)}")
     return dict(bits)
+
+
+def _has_float_weight(layer: nn.Module) -> bool:
+    """Whether it is a plain layer, no subclass that may use its weight otherwise, or has grids of activations only."""
+    return type(layer) in KINDS or (isinstance(layer, OnGrid) and not layer.bits)
 
 
 def _quantize(

@@ -1,21 +1,24 @@
 """What would be shipped: a model as a file, and the runtime that executes it.
 
 An artefact is a format, a file and a runtime. Today there are two kinds: ONNX in ONNX Runtime, and a graph of layers in
-torch itself, which also runs sparse layers and masks. In both, weights that lie on a grid are floats; quantized graphs
-become further kinds without a change for those who weigh, compare or time artefacts.
+torch itself, which also runs sparse layers and masks. In both, weights that lie on a grid are floats; with
+`export_integers`, the ONNX file holds their integers, and integer kernels run it.
 """
 
 from efflab.runtime.eager import export_eager, open_eager
 from efflab.runtime.export import Artefact, ExportError, evaluating, export
+from efflab.runtime.integer import Planned, export_integers, plan_kernels
 from efflab.runtime.parity import Parity, parity
-from efflab.runtime.quantized import QuantizedConv2d, QuantizedLinear, as_floats, quantized_layers
+from efflab.runtime.quantized import ActivationGrid, QuantizedConv2d, QuantizedLinear, as_floats, quantized_layers
 from efflab.runtime.session import session
 from efflab.runtime.sparse import SparseLinear, sparsify, stored_bytes
 
 __all__ = [
+    "ActivationGrid",
     "Artefact",
     "ExportError",
     "Parity",
+    "Planned",
     "QuantizedConv2d",
     "QuantizedLinear",
     "SparseLinear",
@@ -23,8 +26,10 @@ __all__ = [
     "evaluating",
     "export",
     "export_eager",
+    "export_integers",
     "open_eager",
     "parity",
+    "plan_kernels",
     "quantized_layers",
     "session",
     "sparsify",

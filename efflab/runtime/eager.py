@@ -30,7 +30,7 @@ from torch.nn.utils import prune as torch_prune
 
 from efflab.runtime import kernels
 from efflab.runtime.export import Artefact, ExportError, check_forward, discard, evaluating, example, reason
-from efflab.runtime.quantized import as_floats, quantized_layers
+from efflab.runtime.quantized import as_floats, on_grid
 from efflab.runtime.session import forward_pass as onnx_pass
 from efflab.runtime.session import open_file
 from efflab.runtime.sparse import SparseLinear
@@ -64,7 +64,7 @@ def export_eager(model: nn.Module, shape: tuple[int, int, int], folder: Path, na
     images = torch.rand(example(model, shape).shape, generator=torch.Generator().manual_seed(0))
     with evaluating(model), torch.no_grad():
         scores = check_forward(model, images)
-        tensors, content = _describe(as_floats(model) if quantized_layers(model) else model)
+        tensors, content = _describe(_with_plain_layers(model))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, metadata={"graph": json.dumps(content)})
@@ -128,6 +128,12 @@ class _Tracer(Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, SparseLinear) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _with_plain_layers(model: nn.Module) -> nn.Module:
+    """The model without its grids, where nothing but weights lies on them: its layers can then be written down."""
+    layers = on_grid(model).values()
+    return as_floats(model) if layers and not any(layer.reads or layer.gives for layer in layers) else model
 
 
 def _describe(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""Layers whose weights lie on a grid: what a quantized network knows about itself before an integer kernel runs it.
+"""Layers on grids: what a quantized network knows about itself before an integer kernel runs it.
 
 The weights are still floats and the layer is still a linear layer or a convolution, so it is as slow and as large in
 memory as before, and whatever takes such a layer takes this one: this is *simulated* quantization. What is new lies
 beside the weights: the scales, the zero points and the number of bits, from which come the integers that would be
-stored, and their bytes.
+stored, and their bytes. A layer may also read its inputs from a grid, and put onto one what it gives.
 
     granularity    scale of a linear layer    scale of a convolution
     per tensor     ()                         ()
@@ -13,8 +13,8 @@ stored, and their bytes.
 Reference: Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference,
 2018, arXiv 1712.05877, which trains with such a simulation.
 
-Where we simplify: biases stay float, and integers are signed. At work: the integer kernels of your runtime, which read
-the integers and the scales.
+Where we simplify: biases stay float; integers of weights are signed, those of activations are not, and all values of
+an activation share one scale. At work: the integer kernels of your runtime, which read the integers and the scales.
 """
 
 import copy
@@ -28,20 +28,56 @@ OFF_GRID = 0.25
 """Steps that a weight may be away from its integer: what half precision may round, and no training stays below."""
 
 
+class ActivationGrid(nn.Module):
+    """Moves activations onto the integers from 0 to 2**bits - 1, and back: values of any shape -> the same shape.
+
+    scale: (), floating point; zero_point: (), int32, the integer that stands for 0.0. A gradient passes unchanged
+    where nothing is clipped, as if nothing had been rounded.
+    """
+
+    scale: Tensor
+    zero_point: Tensor
+
+    def __init__(self, scale: Tensor, zero_point: Tensor, bits: int = 8) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale)
+        self.register_buffer("zero_point", zero_point)
+        self.bits = bits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The nearest values of the grid; what lies beyond it goes to its end."""
+        last = 2**self.bits - 1
+        if self.bits < 8 and torch.onnx.is_in_onnx_export():  # its nodes know grids of 8 bits only
+            return ((x / self.scale).round() + self.zero_point).clamp(0, last).sub(self.zero_point).mul(self.scale)
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, 0, last)
+
+    def extra_repr(self) -> str:
+        """What printing the network says about the grid."""
+        return f"{bits_text(self.bits)}, scale={float(self.scale):.3g}, zero_point={int(self.zero_point)}"
+
+
 class OnGrid(nn.Module):
     """What the two kinds have in common: `weight` is (integers - zero_point) * scale.
 
-    bits: of each integer. is_symmetric: whether all zero points are 0, and need not be stored. group_size: inputs that
-    share a scale, or None where all inputs of an output do. scale, zero_point: as in the table above, floating point
-    and int32.
+    bits: of each integer; 0 where the weight is float, and only activations lie on a grid. is_symmetric: whether all
+    zero points are 0, and need not be stored. group_size: inputs that share a scale, or None where all inputs of an
+    output do. scale, zero_point: as in the table above, floating point and int32. reads, gives: the grids of what the
+    layer reads and of what it gives, or None where these stay float.
     """
 
     weight: Tensor
     scale: Tensor
     zero_point: Tensor
-    bits: int
-    is_symmetric: bool
-    group_size: int | None
+    reads: ActivationGrid | None
+    gives: ActivationGrid | None
+    bits: int = 0
+    is_symmetric: bool = True
+    group_size: int | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the plain layer makes of its inputs, each of both on its grid."""
+        outputs: Tensor = super().forward(x if self.reads is None else self.reads(x))
+        return outputs if self.gives is None else self.gives(outputs)
 
     @property
     def has_zero(self) -> bool:
@@ -70,8 +106,14 @@ class OnGrid(nn.Module):
         n_inputs = self.weight[0].numel()
         return stored.repeat_interleave(self.group_size, dim=1)[:, :n_inputs].reshape(self.weight.shape)
 
+    def __repr__(self) -> str:
+        has_grids = self.reads is not None or self.gives is not None  # torch would print a line for each that misses
+        return super().__repr__() if has_grids else f"{type(self).__name__}({self.extra_repr()})"
+
     def extra_repr(self) -> str:
         """What printing the network says about the layer."""
+        if not self.bits:
+            return super().extra_repr()
         form = "symmetric" if self.is_symmetric else "affine"
         return f"{super().extra_repr()}, weights of {bits_text(self.bits)}, {form}, scale{tuple(self.scale.shape)}"
 
@@ -108,10 +150,7 @@ def put_on_grid(
 
     Reference: Jacob et al., 2018, arXiv 1712.05877.
     """
-    if type(layer) not in KINDS:
-        raise TypeError(f"layer must be a plain nn.Linear or nn.Conv2d, not {type(layer).__name__}")
-    layer.__class__ = KINDS[type(layer)]
-    assert isinstance(layer, OnGrid)
+    layer = _on_grid(layer, is_for_weight=True)
     layer.register_buffer("scale", scale)
     layer.register_buffer("zero_point", zero_point)
     layer.bits, layer.is_symmetric, layer.group_size = bits, is_symmetric, group_size
@@ -119,30 +158,69 @@ def put_on_grid(
     return layer
 
 
-def as_floats(model: M) -> M:
-    """A copy of `model` whose layers are plain again: the same weights and answers, and nothing about a grid.
+def put_activations_on_grid(layer: nn.Module, reads: ActivationGrid, gives: ActivationGrid | None = None) -> OnGrid:
+    """The layer itself, turned into one that reads its inputs from a grid, and gives its outputs on one if asked to.
 
-    It can be trained, cut and saved as any other; its weights then leave the grid.
+    Args:
+        layer: an `nn.Linear` or `nn.Conv2d`, no subclass, or one whose weight lies on a grid.
+        reads: the grid of its inputs.
+        gives: the grid of its outputs; None where whoever reads them has one.
+
+    Raises:
+        TypeError: the layer is of another kind.
+
+    Reference: Jacob et al., 2018, arXiv 1712.05877.
+    """
+    layer = _on_grid(layer, is_for_weight=False)
+    layer.reads, layer.gives = reads, gives
+    return layer
+
+
+def _on_grid(layer: nn.Module, *, is_for_weight: bool) -> OnGrid:
+    """The layer itself, turned into one that has a place for grids."""
+    if isinstance(layer, OnGrid) and not (layer.bits and is_for_weight):
+        return layer
+    if type(layer) not in KINDS:
+        raise TypeError(f"layer must be a plain nn.Linear or nn.Conv2d, not {type(layer).__name__}")
+    layer.__class__ = KINDS[type(layer)]
+    assert isinstance(layer, OnGrid)
+    layer.register_module("reads", None)
+    layer.register_module("gives", None)
+    return layer
+
+
+def as_floats(model: M) -> M:
+    """A copy of `model` whose layers are plain again: the same weights, and nothing about a grid.
+
+    It answers as the model does, unless activations lay on grids. It can be trained, cut and saved as any other; its
+    weights then leave the grid.
     """
     plain = {quantized: kind for kind, quantized in KINDS.items()}
     with torch.inference_mode(False):
         floats = copy.deepcopy(model)
-    for layer in quantized_layers(floats).values():
+    for layer in on_grid(floats).values():
         layer.__class__ = plain[type(layer)]  # type: ignore[assignment]
-        for name in ("scale", "zero_point", "bits", "is_symmetric", "group_size"):
+        for name in ("scale", "zero_point", "bits", "is_symmetric", "group_size") if layer.bits else ():
             delattr(layer, name)
+        del layer.reads, layer.gives
     return floats
+
+
+def on_grid(model: nn.Module) -> dict[str, OnGrid]:
+    """The layers whose weights or activations lie on a grid, by name; the model itself is "model"."""
+    return {name or "model": layer for name, layer in model.named_modules() if isinstance(layer, OnGrid)}
 
 
 def quantized_layers(model: nn.Module) -> dict[str, OnGrid]:
     """The layers whose weights lie on a grid, by name; the model itself is "model"."""
-    return {name or "model": layer for name, layer in model.named_modules() if isinstance(layer, OnGrid)}
+    return {name: layer for name, layer in on_grid(model).items() if layer.bits}
 
 
 def refuse_quantized(model: nn.Module, why: str) -> None:
     """Raise ValueError if a layer lies on a grid; `why` says what would happen to it, and which order works."""
-    for name, layer in quantized_layers(model).items():
-        raise ValueError(f"layer {name!r} has its weights on a grid of {bits_text(layer.bits)}, and {why}")
+    for name, layer in on_grid(model).items():
+        what = f"its weights on a grid of {bits_text(layer.bits)}" if layer.bits else "its activations on a grid"
+        raise ValueError(f"layer {name!r} has {what}, and {why}")
 
 
 def bits_text(bits: int) -> str:

@@ -1,0 +1,201 @@
+"""Activation quantization: what a layer reads goes onto a grid, too, so that integers are multiplied by integers.
+
+Weights are known; activations depend on the image. So a few hundred images are shown to the network, an observer looks
+at what each layer reads, and the grid is fixed from then on: calibration.
+
+    x --> grid of x --> layer, weights on their grid --> y (--> grid of y)
+
+A grid for y is needed only where somebody reads y before it comes to the grid of the next layer, as a sum or a mean do.
+A linear layer has none: its integer kernel gives floats.
+
+References: Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference,
+2018, arXiv 1712.05877; Nagel et al., A white paper on neural network quantization, 2021, arXiv 2106.08295, section 3.1.
+
+Where we simplify: unsigned integers, one scale for a whole activation, and sums of two branches stay float. At work:
+`onnxruntime.quantization.quantize_static`, which puts sums and means onto grids, too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from efflab.data import Data
+from efflab.knobs import Range, technique
+from efflab.quantize.grids import Grid, scale_and_zero_point
+from efflab.quantize.observers import Ends, Observer, observe_batches
+from efflab.quantize.weights import linear_layers
+from efflab.runtime.export import evaluating, reason
+from efflab.runtime.quantized import KINDS, ActivationGrid, OnGrid, bits_text, put_activations_on_grid
+from efflab.runtime.tracing import Tracer
+from efflab.training import copy_model
+
+ActivationBits = Annotated[int, Range(2, 8, 1, "bits of each activation")]
+CalibrationImages = Annotated[int, Range(10, 500, 10, "images shown to calibrate")]
+BATCH = 100
+"""Images shown at a time."""
+
+LAYERS = (nn.Linear, nn.Conv2d)
+"""Who puts onto a grid what it reads."""
+RELU = (nn.ReLU, torch.relu, F.relu, "relu")
+PASSING = (*RELU, nn.MaxPool2d, F.max_pool2d, nn.Flatten, torch.flatten, "flatten", nn.Identity, nn.Dropout)
+"""What gives numbers of the grid of its inputs: modules, functions, methods. The runtime moves a grid through them."""
+
+
+@technique
+def quantize_activations(
+    model: nn.Module,
+    *,
+    data: Data,
+    bits: ActivationBits = 8,
+    observer: Observer = "min-max",
+    images: CalibrationImages = 200,
+) -> nn.Module:
+    """A copy of `model` whose linear layers and convolutions read their inputs from grids, calibrated on images.
+
+    The grids are affine and unsigned. The ranges are those that the layers read while the first `images` of
+    `data.calibration` pass, all of them if there are fewer. "percentile" keeps 99.9 % of the values.
+
+    Raises:
+        ValueError: the model has no plain linear layer or convolution; one reads from a grid already, is never called,
+        or reads NaN or infinity.
+
+    Reference: Jacob et al., 2018, arXiv 1712.05877, section 3.1.
+    """
+    grid = Grid(bits, is_symmetric=False, is_signed=False)
+    with torch.inference_mode(False), torch.no_grad():
+        copied = copy_model(model)
+        layers = readable_layers(copied)
+        seen = record_activations(copied, data.calibration.images[:images])
+        for name, one in seen.items():
+            reads = _activation_grid(observe_batches(one.reads, grid, observer), grid)
+            gives = _activation_grid(observe_batches(one.gives, grid, observer), grid) if one.gives else None
+            put_activations_on_grid(layers[name], reads, gives)
+    return copied
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a layer read, and what it gave if that needs a grid of its own (after the ReLU that follows, if one does).
+
+    Batches of any shape, in the order of the images.
+    """
+
+    reads: tuple[Tensor, ...]
+    gives: tuple[Tensor, ...] = ()
+
+
+def record_activations(model: nn.Module, images: Tensor) -> dict[str, Seen]:
+    """What each linear layer and convolution reads and gives while the images pass; layers that are not called miss.
+
+    images: (n, channels, height, width), as the model takes them.
+
+    Raises:
+        ValueError: there are no images, or the model cannot read them.
+    """
+    if images.ndim == 0 or len(images) == 0:
+        raise ValueError(f"images must hold at least one image to calibrate on, not shape {tuple(images.shape)}")
+    outputs = outputs_without_reader(model)
+    reads: dict[str, list[Tensor]] = {}
+    gives: dict[str, list[Tensor]] = {}
+
+    def note(name: str, x: Tensor, y: Tensor) -> None:
+        reads.setdefault(name, []).append(x)
+        if name in outputs:
+            gives.setdefault(name, []).append(y.relu() if outputs[name] else y)
+
+    with evaluating(model), _noting(linear_layers(model), note):
+        try:
+            for batch in images.split(BATCH):
+                model(batch)
+        except RuntimeError as error:  # torch's word for shapes that do not fit
+            raise ValueError(
+                f"the model cannot read calibration images of shape {tuple(images.shape[1:])}: {reason(error)}"
+            ) from error
+    return {name: Seen(tuple(read), tuple(gives.get(name, ()))) for name, read in reads.items()}
+
+
+def readable_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers that can read from a grid, by name.
+
+    Raises:
+        ValueError: there are none, or one reads from a grid already.
+    """
+    layers = {name: one for name, one in linear_layers(model).items() if type(one) in KINDS or isinstance(one, OnGrid)}
+    if not layers:
+        kinds = ", ".join(kind.__name__ for kind in KINDS)
+        raise ValueError(f"{type(model).__name__} has no layer that could read from a grid; it needs one of: {kinds}")
+    for name, layer in layers.items():
+        if isinstance(layer, OnGrid) and layer.reads is not None:
+            raise ValueError(
+                f"layer {name!r} reads from a grid of {bits_text(layer.reads.bits)} already: start from the network "
+                "before its activations were quantized"
+            )
+    return dict(layers)
+
+
+def outputs_without_reader(model: nn.Module) -> dict[str, bool]:
+    """The convolutions whose outputs somebody reads off the grid, and whether a ReLU is all that comes first.
+
+    These need a grid of their own for an integer kernel. Where the forward pass cannot be followed, all do.
+
+    Example:
+        >>> outputs_without_reader(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.ReLU()))
+        {'2': True}
+    """
+    convolutions = {name for name, layer in linear_layers(model).items() if isinstance(layer, nn.Conv2d)}
+    try:
+        with evaluating(model):
+            nodes = list(_LayerTracer().trace(model).nodes)
+    except Exception:  # anybody's model, so anything may be raised: then nothing is known of who reads what
+        return dict.fromkeys(convolutions, False)
+    modules = dict(model.named_modules())
+    found = {}
+    for node in nodes:
+        if node.op == "call_module" and node.target in convolutions and not _all_on_grid(node, modules):
+            found[str(node.target)] = bool(node.users) and all(_is(one, modules, RELU) for one in node.users)
+    return found
+
+
+class _LayerTracer(Tracer):
+    """Goes into every module but those of `torch.nn` and layers on grids, which stay whole."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, OnGrid) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _all_on_grid(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether all who read the node put it onto a grid: layers do, and some operations leave that to their readers."""
+    if not node.users or any(one.op == "output" for one in node.users):
+        return False
+    passed = [one for one in node.users if not _is(one, modules, LAYERS)]
+    return all(_is(one, modules, PASSING) and _all_on_grid(one, modules) for one in passed)
+
+
+def _is(node: fx.Node, modules: Mapping[str, nn.Module], kinds: tuple[object, ...]) -> bool:
+    """Whether a node calls one of these modules, functions or methods."""
+    if node.op == "call_module":
+        return isinstance(modules[str(node.target)], tuple(kind for kind in kinds if isinstance(kind, type)))
+    return node.target in [kind for kind in kinds if not isinstance(kind, type)]
+
+
+@contextmanager
+def _noting(layers: Mapping[str, nn.Module], note: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
+    """Inside the block, `note(name, inputs, outputs)` is called for each layer that runs."""
+    handles = [
+        layer.register_forward_hook(lambda _, inputs, outputs, name=name: note(name, inputs[0], outputs))
+        for name, layer in layers.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _activation_grid(ends: Ends, grid: Grid) -> ActivationGrid:
+    return ActivationGrid(*scale_and_zero_point(*ends, grid), grid.bits)
