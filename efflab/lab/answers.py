@@ -1,10 +1,12 @@
 """What a lab answers with: a `Preview`, cheap enough to follow a slider, or a `Report` on what would be shipped."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from efflab.measure import Difference, Evaluation, Size
 from efflab.measure.speed import Speed
 from efflab.recipe import Recipe
+from efflab.runtime import Planned
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ class Preview:
 
 @dataclass(frozen=True)
 class Report:
-    """A recipe's network as it would be shipped, beside the base: files weighed, speed timed, all on this machine."""
+    """A recipe's network as it would be shipped, beside the base: files weighed, speed timed, all on this machine.
+
+    Where weights lie on grids, the file holds integers: `kernels` says what each layer runs as, and `from_file` is what
+    the file answers on validation data. Else there are no such kernels, and `from_file` is None.
+    """
 
     preview: Preview
     base_file_bytes: int
@@ -37,3 +43,5 @@ class Report:
     base_compressed_bytes: int
     compressed_bytes: int
     speed: Speed
+    kernels: Mapping[str, Planned] = field(default_factory=dict)
+    from_file: Evaluation | None = None

@@ -17,24 +17,21 @@ from torch import Tensor, nn
 from efflab import data as sources
 from efflab import models
 from efflab.data import Data
-from efflab.knobs import Setting, Value
 from efflab.lab.answers import Preview, Report
 from efflab.lab.cuts import Cuts
 from efflab.lab.kept import Kept
 from efflab.lab.networks import Networks
-from efflab.lab.shipping import Weighed, new_folder, passing_folder, stopwatch, torch_stopwatch
+from efflab.lab.shipping import Weighed, new_folder, passing_folder, ship, stopwatch, torch_stopwatch
 from efflab.lab.states import ROWS, NoState, State, measure_states
-from efflab.lab.sweeps import spread, table_of
+from efflab.lab.sweeps import Sweeps
 from efflab.measure import Evaluation, Size, compare, compute_size, evaluate
 from efflab.measure.clock import now
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
-from efflab.recipe import AnyTechnique, Recipe, check_recipe, step
-from efflab.runtime import export
+from efflab.recipe import AnyTechnique, Recipe, check_recipe
+from efflab.runtime import plan_kernels, quantized_layers, running
 from efflab.training import Progress
 
-if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
-    import pandas as pd
-
+if TYPE_CHECKING:
     from efflab.lab.diagnosis import Diagnosis
     from efflab.lab.rates import Rates
     from efflab.widgets.bench import Bench
@@ -43,7 +40,7 @@ N_JUDGED = 500
 """Complete previews that a lab keeps: going back to a setting costs nothing."""
 
 
-class Lab(Cuts):
+class Lab(Cuts, Sweeps):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     name: what the journal calls the base; that of its checkpoint, or of its class and data.
@@ -117,6 +114,20 @@ class Lab(Cuts):
         check_recipe(recipe)
         return self._networks.build(recipe, progress).model
 
+    def after(self, recipe: Recipe) -> "Lab":
+        """A lab whose base is what a recipe makes of this one's: what comes later is compared with that network.
+
+        Example:
+            >>> from efflab import fold_batch_norms
+            >>> Lab.open("cnn-digits").after((step(fold_batch_norms),)).name
+            'cnn-digits, then fold batch norms'
+
+        Raises:
+            ValueError: as `build`.
+        """
+        name = ", then ".join([self.name, *(one.technique.label for one in recipe)])
+        return Lab(self.build(recipe), self.data, seed=self.seed, name=name)
+
     def previews(self, recipe: Recipe, *, progress: Progress | None = None) -> Iterator[Preview]:
         """Yield the preview so far after each chunk of validation images; the last one covers them all.
 
@@ -153,6 +164,7 @@ class Lab(Cuts):
     ) -> Report | None:
         """Export the recipe's network and the base, weigh both files, and time both in ONNX Runtime, interleaved.
 
+        Weights that lie on grids are written as integers, and integer kernels run them where there are some.
         None when `stale` became true before it was done.
 
         Raises:
@@ -162,14 +174,19 @@ class Lab(Cuts):
         """
         preview = self.preview(recipe)
         base = self._weighed_base()
+        model = self.build(recipe)
         with passing_folder() as folder:
-            made = export(self.build(recipe), self.data.shape, folder, "candidate")
+            made = ship(model, self.data.shape, folder, "candidate")
             speed = stopwatch().compare(
                 base.artefact, made, shape=self.data.shape, batch=batch, threads=threads, stale=stale
             )
             if speed is None:
                 return None
-            return Report(preview, base.n_bytes, made.n_bytes, base.compressed_bytes, made.compressed_bytes, speed)
+            sizes = (base.n_bytes, made.n_bytes, base.compressed_bytes, made.compressed_bytes)
+            if not quantized_layers(model):
+                return Report(preview, *sizes, speed)
+            *_, from_file = evaluate(running(made), self.data.validation, self.data.task)
+            return Report(preview, *sizes, speed, plan_kernels(model), from_file)
 
     def states(
         self,
@@ -229,30 +246,9 @@ class Lab(Cuts):
         if self._base is None or not self._base.artefact.path.exists():
             folder = new_folder()
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # with the lab, or at the end of Python
-            artefact = export(self._networks.base, self.data.shape, folder, "base")
+            artefact = ship(self._networks.base, self.data.shape, folder, "base")
             self._base = Weighed(artefact, artefact.n_bytes, artefact.compressed_bytes)
         return self._base
-
-    def sweep(
-        self, technique: AnyTechnique, knob: str, values: Sequence[Value] | None = None, **settings: Setting
-    ) -> "pd.DataFrame":
-        """Previews over the values of one knob, by default 21 from end to end of its range, or all of its options.
-
-        Columns: the knob, `score`, `low`, `high` (fractions), `n_nonzero`, `packed_bytes`.
-
-        Raises:
-            ValueError, TypeError: no such knob, or a value out of range.
-        """
-        return table_of(self.sweep_previews(technique, knob, values, **settings), knob)
-
-    def sweep_previews(
-        self, technique: AnyTechnique, knob: str, values: Sequence[Value] | None = None, **settings: Setting
-    ) -> Iterator[Preview]:
-        """The previews of `sweep`, one after the other."""
-        if knob not in technique.knobs:
-            raise ValueError(f"{technique.name} has no knob {knob!r}; its knobs are: {', '.join(technique.knobs)}")
-        for value in values if values is not None else spread(technique.knobs[knob]):
-            yield self.preview((step(technique, **{**settings, knob: value}),))
 
     def layers(self) -> dict[str, Tensor]:
         """The weights of the base that compression works on, by layer name.

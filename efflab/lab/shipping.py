@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from torch import nn
+
 from efflab.measure.speed import Stopwatch, TorchStopwatch
-from efflab.runtime import Artefact, ExportError
+from efflab.runtime import Artefact, ExportError, export, export_integers, quantized_layers
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,15 @@ class Weighed:
     artefact: Artefact
     n_bytes: int
     compressed_bytes: int
+
+
+def ship(model: nn.Module, shape: tuple[int, int, int], folder: Path, name: str) -> Artefact:
+    """What would be shipped of a model: an ONNX file of floats, or of integers where weights lie on grids.
+
+    Raises:
+        ExportError: as `export` and `export_integers`.
+    """
+    return (export_integers if quantized_layers(model) else export)(model, shape, folder, name)
 
 
 def new_folder() -> Path:

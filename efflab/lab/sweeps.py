@@ -1,14 +1,52 @@
 """Sweeps: one knob goes from end to end while the others stand still, and each value is previewed."""
 
 import math
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from efflab.knobs import Choice, Knob, Range, Value
+from efflab.knobs import Choice, Knob, Range, Setting, Value
 from efflab.lab.answers import Preview
+from efflab.recipe import AnyTechnique, Recipe, Step, step
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
     import pandas as pd
+
+
+class Sweeps(ABC):
+    """The part of a `Lab` that moves one knob from end to end; the lab judges each setting."""
+
+    @abstractmethod
+    def preview(self, recipe: Recipe, *, seconds: float = math.inf) -> Preview:
+        """The judged network of a recipe."""
+
+    def sweep(
+        self, technique: AnyTechnique, knob: str, values: Sequence[Value] | None = None, **settings: Setting
+    ) -> "pd.DataFrame":
+        """Previews over the values of one knob, by default 21 from end to end of its range, or all of its options.
+
+        Columns: the knob, `score`, `low`, `high` (fractions), `n_nonzero`, `packed_bytes`.
+
+        Raises:
+            ValueError, TypeError: no such knob, or a value out of range.
+        """
+        return table_of(self.sweep_previews(step(technique, **settings), knob, values), knob)
+
+    def sweep_previews(
+        self, one: Step, knob: str, values: Sequence[Value] | None = None, *, then: Recipe = ()
+    ) -> Iterator[Preview]:
+        """The previews of `sweep`, one after the other.
+
+        one: the step whose knob moves, its other settings stand still. then: steps that follow at each value.
+
+        Raises:
+            ValueError, TypeError: as `sweep`.
+        """
+        if knob not in one.technique.knobs:
+            known = ", ".join(one.technique.knobs)
+            raise ValueError(f"{one.technique.name} has no knob {knob!r}; its knobs are: {known}")
+        for value in values if values is not None else spread(one.technique.knobs[knob]):
+            yield self.preview((step(one.technique, **(one.values | {knob: value})), *then))
 
 
 def spread(knob: Knob, n: int = 21) -> list[Value]:

@@ -4,13 +4,13 @@ Images are evaluated in a fixed order, chunk by chunk. After each chunk the scor
 so a slider need not wait for the last image. Two networks are compared **paired**, image by image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from efflab.data import Classification, Data, Split
 
@@ -77,8 +77,12 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def evaluate(model: nn.Module, split: Split, task: Classification, *, chunk: int = CHUNK) -> Iterator[Evaluation]:
+def evaluate(
+    model: Callable[[Tensor], Tensor], split: Split, task: Classification, *, chunk: int = CHUNK
+) -> Iterator[Evaluation]:
     """Yield the evaluation so far after each chunk; the last one covers the whole split.
+
+    model: a module, or a file that runs (`efflab.runtime.running`). images (n, c, h, w) -> (n, classes).
 
     Raises:
         ValueError: the outputs do not have one row an image and a column for each class, or are NaN.

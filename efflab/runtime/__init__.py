@@ -8,7 +8,7 @@ torch itself, which also runs sparse layers and masks. In both, weights that lie
 from efflab.runtime.eager import export_eager, open_eager
 from efflab.runtime.export import Artefact, ExportError, evaluating, export
 from efflab.runtime.integer import Planned, export_integers, plan_kernels
-from efflab.runtime.parity import Parity, parity
+from efflab.runtime.parity import Parity, parity, running
 from efflab.runtime.quantized import ActivationGrid, QuantizedConv2d, QuantizedLinear, as_floats, quantized_layers
 from efflab.runtime.session import session
 from efflab.runtime.sparse import SparseLinear, sparsify, stored_bytes
@@ -31,6 +31,7 @@ __all__ = [
     "parity",
     "plan_kernels",
     "quantized_layers",
+    "running",
     "session",
     "sparsify",
     "stored_bytes",

@@ -146,8 +146,8 @@ def _is_there(bench: "Bench") -> bool:
 
 
 def _is_only(bench: "Bench", recipe: Recipe) -> bool:
-    """Whether a recipe is one step, with the settings that the prediction is about."""
-    return len(recipe) == 1 and _stands_at(bench, recipe[0])
+    """Whether a recipe is one step, with the settings that the prediction is about, and what always follows it."""
+    return recipe[1:] == bench.then and _stands_at(bench, recipe[0])
 
 
 def _stands_at(bench: "Bench", one: Step) -> bool:

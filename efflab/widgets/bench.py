@@ -15,7 +15,7 @@ from efflab.lab import Lab, Preview, Report
 from efflab.lab.diagnosis import Diagnosis
 from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
-from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
+from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step, to_json
 from efflab.training import Progress, warm_up
 from efflab.widgets.answers import score_when_there
 from efflab.widgets.asking import PREDICT_FIRST, Answer, Gate
@@ -43,6 +43,7 @@ class Bench(DiagnosisPanel):
     technique: what the controls set; `prune_weights` if not given.
     controls: the knobs to show, in this order; all if not given. The first number runs along the main picture.
     start: settings to begin with.
+    then: steps that follow that of the controls, as they are.
     recover: the technique behind the training button, `fine_tune` unless another is given; of several each has a
         button; None for no such button.
     batch: images in a run that is timed, to begin with.
@@ -61,6 +62,7 @@ class Bench(DiagnosisPanel):
         *,
         controls: Sequence[str] | None = None,
         start: Mapping[str, Value] | None = None,
+        then: Recipe = (),
         recover: AnyTechnique | Sequence[AnyTechnique] | None = fine_tune,
         batch: int = 1,
         gate: Gate | None = None,
@@ -69,7 +71,8 @@ class Bench(DiagnosisPanel):
         journal: Journal | None = None,
         chapter: str = "bench",
     ) -> None:
-        self.lab, self.technique = lab, technique or prune_weights
+        self.lab, self.technique, self.then = lab, technique or prune_weights, then
+        check_recipe(then)
         self.recover = (recover,) if isinstance(recover, Technique) else tuple(recover or ())
         self.journal, self.chapter = journal or Journal(), chapter
         self.gate, self.at, self._answer = gate, dict(at or {}), answer or score_when_there
@@ -111,7 +114,7 @@ class Bench(DiagnosisPanel):
     @property
     def recipe(self) -> Recipe:
         """What the tiles show, or will show once the first picture is drawn."""
-        return self.stage.preview.recipe if self.stage.preview else (self.step,)
+        return self.stage.preview.recipe if self.stage.preview else (self.step, *self.then)
 
     @property
     def preview(self) -> Preview | None:
@@ -134,7 +137,7 @@ class Bench(DiagnosisPanel):
     def refresh(self) -> None:
         """Show what the controls are set to; a technique that trains waits for its button, unless it ran before."""
         self.stage.training.layout.display = "none"  # it belongs to a setting that is not shown any more
-        recipe = (self.step,)
+        recipe = (self.step, *self.then)
         if self.technique.is_slow and not self.lab.knows(recipe):
             self.clear_error()
             self._pause("Not run with these settings yet: press Run.")
@@ -148,17 +151,17 @@ class Bench(DiagnosisPanel):
 
     def run(self) -> None:
         """Train with the settings of the controls, when the technique is one that trains."""
-        self._train((self.step,))
+        self._train((self.step, *self.then))
 
     def tune(self, technique: AnyTechnique | None = None) -> None:
-        """Go on after the controls' step with a technique that recovers, the first one unless another is given.
+        """Go on with a technique that recovers, the first one unless another is given.
 
         Raises:
             ValueError: this bench has none.
         """
         if not self.recover:
             raise ValueError("this bench was made with recover=None, so there is nothing to train with")
-        self._train((self.step, step(technique or self.recover[0])))
+        self._train((self.step, *self.then, step(technique or self.recover[0])))
 
     def stop(self) -> None:
         """End the training after its batch; the best network so far stays."""
@@ -283,8 +286,7 @@ class Bench(DiagnosisPanel):
         self._show(recipe)
 
     def _sweep(self, one: Step) -> Turns:
-        others = {name: value for name, value in one.values.items() if name != self.stage.x}
-        return self.stage.follow_curve(self.lab.sweep_previews(one.technique, self.stage.x, None, **others))
+        return self.stage.follow_curve(self.lab.sweep_previews(one, self.stage.x, then=self.then))
 
     def _scan(self) -> Turns:
         yield from self.stage.follow_scan(self.stage.layers.scan(self.batch))

@@ -18,13 +18,16 @@ from efflab.figures.text import (
     score_text,
     signed_interval_text,
 )
+from efflab.figures.visits import setting_text
+from efflab.knobs import Range
 from efflab.lab import Preview, Report
 from efflab.measure import Evaluation
 from efflab.measure.speed import Speed
 
 PACKED = (
     "The smallest of three encodings for each layer: all values; the non-zero values and one bit for each position; "
-    "the non-zero values and their columns and row starts. 4 bytes a value."
+    "the non-zero values and their columns and row starts. 4 bytes a value; of weights on a grid, as many bits as it "
+    "has, and 4 bytes for each scale."
 )
 """The formula behind the packed bytes, in words."""
 MACS = "For a convolution: outputs x channels that it reads x kernel height x width; a linear layer: inputs x outputs."
@@ -43,8 +46,8 @@ def tiles(
     machine: on which the speed of the report was measured, in one line. macs: of one image, before and now, where the
     promise that they make is to stand beside the speed.
     """
-    speed = _speed(report.speed if report else None, machine, macs)
-    parts = (_size(preview, report), speed, score_tile(preview, baseline))
+    speed = _speed(report, machine, macs)
+    parts = (_size(preview, report), speed, score_tile(preview, baseline, report.from_file if report else None))
     return f"<div class='efflab-tiles'>{''.join(parts)}</div>"
 
 
@@ -53,9 +56,8 @@ def sentence(preview: Preview, report: Report | None) -> str:
     task, evaluation = preview.evaluation.task, preview.evaluation
     score = f"{task.score_name} {score_text(evaluation.value, task)} (95 % interval {_interval(evaluation)})"
     speed = f", {report.speed.verdict}" if report else ""
-    removed = f"{preview.removed * 100:.0f} % of the weights removed"
     then = "".join(f", then {step.technique.label}" for step in preview.recipe[1:])
-    return f"{removed}{then}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
+    return f"{_done(preview)}{then}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
 
 
 def test_sentence(evaluation: Evaluation, n_openings: int) -> str:
@@ -89,6 +91,15 @@ def arrow(before: str, now: str) -> str:
     return f"{escape(before)} → {escape(now)}"
 
 
+def _done(preview: Preview) -> str:
+    """What the first step did: a part of the weights is gone, or its first number says it, such as bits."""
+    knobs = preview.recipe[0].technique.knobs if preview.recipe else {}
+    number, knob = next(((name, one) for name, one in knobs.items() if isinstance(one, Range)), ("", None))
+    if knob is None or knob.is_fraction:
+        return f"{preview.removed * 100:.0f} % of the weights removed"
+    return f"{preview.recipe[0].technique.label.capitalize()}, {setting_text(preview, number)}"
+
+
 def _size(preview: Preview, report: Report | None) -> str:
     before, now = preview.base_size.packed_bytes, preview.size.packed_bytes
     packed = f"{ratio_text(before / now if now else float('inf'))} smaller, packed {badge('computed', PACKED)}"
@@ -104,15 +115,29 @@ def _size(preview: Preview, report: Report | None) -> str:
     )
 
 
-def _speed(speed: Speed | None, machine: str, macs: tuple[int, int] | None) -> str:
-    if speed is None:
+def _speed(report: Report | None, machine: str, macs: tuple[int, int] | None) -> str:
+    if report is None:
         return tile("Speed", "...", "not measured yet: leave the controls alone for a second")
+    speed = report.speed
     verdict, *lines = speed_lines(speed, "ONNX Runtime", "two sessions of the same file")
     how = f"{speed.batch} image{'s' if speed.batch > 1 else ''} in a run of {ms_text(speed.now.median_ms)}; {machine}"
     throughput = f"{count_text(speed.throughput)} images a second {badge('measured', how)}"
     change = arrow(ms_text(speed.base.median_ms), ms_text(speed.now.median_ms))
     promise = [_promise(*macs)] if macs else []
-    return tile(f"Speed, batch {speed.batch}", change, verdict, *promise, throughput, *lines, about=machine)
+    lines = [*promise, *_kernels(report), throughput, *lines]
+    return tile(f"Speed, batch {speed.batch}", change, verdict, *lines, about=machine)
+
+
+def _kernels(report: Report) -> list[str]:
+    """Where weights lie on grids: how many layers run in integers, and what keeps the first of the others from it."""
+    plans = report.kernels.values()
+    if not plans:
+        return []
+    floats = [plan.why for plan in plans if plan.kernel == "float"]
+    n = len(plans) - len(floats)
+    if not floats:
+        return [f"real integer kernels in all {n} layers"]
+    return [f"real integer kernels in {n} of {len(plans)} layers: {escape(floats[0])}"]
 
 
 def _promise(before: int, now: int) -> str:
@@ -139,8 +164,11 @@ def speed_lines(speed: Speed, runtime: str, twins: str) -> list[str]:
     return lines
 
 
-def score_tile(preview: Preview, baseline: Evaluation) -> str:
-    """The tile of the score, with the interval of the difference and that of the score itself."""
+def score_tile(preview: Preview, baseline: Evaluation, from_file: Evaluation | None = None) -> str:
+    """The tile of the score, with the interval of the difference and that of the score itself.
+
+    from_file: what the shipped file answers, where its integers may answer otherwise than the simulation.
+    """
     evaluation, task, difference = preview.evaluation, preview.evaluation.task, preview.difference
     change = f"{change_text(baseline, evaluation, difference.value)}, interval {_difference_interval(preview, task)}"
     count = f"{evaluation.n:,} of {evaluation.n_total:,}" if not evaluation.is_complete else f"{evaluation.n:,}"
@@ -150,7 +178,15 @@ def score_tile(preview: Preview, baseline: Evaluation) -> str:
         arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
         f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
         f"{count} validation images; interval of the score {_interval(evaluation)}{note}",
+        *_from_file(from_file),
     )
+
+
+def _from_file(from_file: Evaluation | None) -> list[str]:
+    if from_file is None:
+        return []
+    how = "the integer file ran on all validation images in ONNX Runtime; the number above is simulated, with floats"
+    return [f"the integer file itself: {score_text(from_file.value, from_file.task)} {badge('measured', how)}"]
 
 
 def change_text(before: Evaluation, now: Evaluation, difference: float) -> str:

@@ -11,6 +11,7 @@ from torch import nn
 from efflab.data import Data, Split
 from efflab.knobs import Range, technique
 from efflab.lab import Lab
+from efflab.lab import lab as lab_module
 
 Factor = Annotated[float, Range(0.5, 2.0, 0.25, "factor of all weights")]
 
@@ -43,3 +44,22 @@ def counted(calls):
         return scaled
 
     return scale
+
+
+class StubStopwatch:
+    """Takes no time; hands over what it was given."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, object]] = []
+
+    def compare(self, base, now, **settings):
+        self.requests.append({"base": base.path.read_bytes(), "now": now.path.read_bytes(), **settings})
+        stale = settings["stale"]
+        return None if stale and stale() else "a speed"
+
+
+@pytest.fixture
+def stopwatch_stub(monkeypatch) -> StubStopwatch:
+    stub = StubStopwatch()
+    monkeypatch.setattr(lab_module, "stopwatch", lambda: stub)
+    return stub

@@ -12,6 +12,7 @@ from efflab.lab import diagnosis as diagnosis_module
 from efflab.lab import lab as lab_module
 from efflab.lab.diagnosis import diagnose
 from efflab.lab.rates import Rates
+from efflab.lab.shipping import ship
 from efflab.measure.carbon import carbon_intensities
 from efflab.measure.kept import Kept
 from efflab.measure.memory import MemoryUnknownError
@@ -243,7 +244,7 @@ def test_assumptions_that_cannot_be_are_refused(make, sentence):
 
 def test_a_lab_diagnoses_a_recipe_in_one_line_and_writes_its_base_once(instruments, folder, monkeypatch):
     written = []
-    monkeypatch.setattr(lab_module, "export", lambda *given: written.append(given[-1]) or export(*given))
+    monkeypatch.setattr(lab_module, "ship", lambda *given: written.append(given[-1]) or ship(*given))
     lab = Lab(tiny_mlp(), tiny_data())
     for sparsity in (0.5, 0.9):
         found = lab.diagnose((step(prune_weights, sparsity=sparsity),), batch=64)
@@ -273,7 +274,7 @@ def test_a_real_network_is_diagnosed_and_a_second_time_with_the_roofline_that_wa
         first, second = (diagnose(model, base, SHAPE) for _ in range(2))
     finally:
         lab_module.stopwatch().close()
-    assert second.roofline == first.roofline
+    assert first.roofline.busy or second.roofline == first.roofline  # one from a busy moment is measured anew
     assert {layer.name for layer in first.now.times.layers} >= {"conv1", "conv2", "conv3", "output"}
     assert first.now.energy.joules_per_run > 0
     assert first.now.measured is not None or first.notes

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from efflab.data import Data
 from efflab.lab import Lab
 from efflab.lab import lab as lab_module
+from efflab.lab.shipping import ship
 from efflab.measure import compare, compute_size, evaluate
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import TECHNIQUES, step
@@ -256,25 +257,6 @@ def test_a_recipe_that_cannot_be_built_opens_nothing(data):
 # Measuring
 
 
-class StubStopwatch:
-    """Takes no time; hands over what it was given."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, object]] = []
-
-    def compare(self, base, now, **settings):
-        self.requests.append({"base": base.path.read_bytes(), "now": now.path.read_bytes(), **settings})
-        stale = settings["stale"]
-        return None if stale and stale() else "a speed"
-
-
-@pytest.fixture
-def stopwatch_stub(monkeypatch) -> StubStopwatch:
-    stub = StubStopwatch()
-    monkeypatch.setattr(lab_module, "stopwatch", lambda: stub)
-    return stub
-
-
 def test_a_report_weighs_the_files_that_an_export_writes(lab, tmp_path, stopwatch_stub):
     recipe = (step(prune_weights, sparsity=0.9),)
     report = lab.measure(recipe)
@@ -300,7 +282,7 @@ def test_a_stale_measurement_gives_no_report(lab, stopwatch_stub):
 
 def test_the_base_is_written_once_for_all_measurements(lab, stopwatch_stub, monkeypatch):
     written = []
-    monkeypatch.setattr(lab_module, "export", lambda *given: written.append(given[-1]) or export(*given))
+    monkeypatch.setattr(lab_module, "ship", lambda *given: written.append(given[-1]) or ship(*given))
     for sparsity in (0.5, 0.9):
         lab.measure((step(prune_weights, sparsity=sparsity),))
     assert written == ["base", "candidate", "candidate"]

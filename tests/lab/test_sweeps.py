@@ -53,7 +53,7 @@ def test_long_ranges_are_thinned_out_to_21_values_of_the_grid():
 
 
 def test_the_previews_of_a_sweep_come_one_by_one(lab, counted, calls):
-    sweep = lab.sweep_previews(counted, "factor")
+    sweep = lab.sweep_previews(step(counted), "factor")
     next(sweep)
     assert calls == ["scale 0.5"]
     assert len(list(sweep)) == 6

@@ -17,8 +17,11 @@ from efflab import (
     prune_gradually,
     prune_iteratively,
     prune_weights,
+    quantize_activations,
+    quantize_weights,
     recalibrate,
     script,
+    step,
     technique,
 )
 from efflab.data import Classification
@@ -197,6 +200,24 @@ def test_without_a_technique_that_recovers_there_is_nothing_to_train_with(lab, j
     with pytest.raises(ValueError, match="recover=None, so there is nothing to train with"):
         bench.tune()
     worker().wait(SECONDS)
+
+
+def test_steps_that_follow_the_controls_are_in_all_that_is_shown(lab, journal):
+    then = (step(quantize_activations, bits=4),)
+    bench = Bench(lab, quantize_weights, controls=("bits",), then=then, recover=None, journal=journal)
+    worker().wait(SECONDS)
+    bench.set(bits=3)
+    worker().wait(SECONDS)
+    assert bench.last_error is None
+    assert bench.recipe == bench.report.preview.recipe == (bench.step, *then)
+    bench.reveal()
+    worker().wait(SECONDS)
+    assert {one.recipe[1:] for one in bench.stage.curve} == {then}
+
+
+def test_what_follows_the_controls_must_be_a_recipe(lab, journal):
+    with pytest.raises(TypeError, match="a recipe is a tuple of steps"):
+        Bench(lab, quantize_weights, then=step(quantize_activations), journal=journal)
 
 
 def test_a_bench_can_begin_with_the_large_batch(lab, journal):

@@ -5,9 +5,10 @@ import re
 import pytest
 import support
 
-from efflab import Lab, prune_filters, step
+from efflab import Lab, prune_filters, quantize_activations, quantize_weights, step
 from efflab.lab import Report
-from efflab.widgets.tiles import MACS, tiles
+from efflab.runtime import Planned
+from efflab.widgets.tiles import MACS, sentence, tiles
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,42 @@ def test_the_size_says_how_many_times_smaller_it_is_computed_and_measured(words,
     assert f"{base / size:.1f}x smaller, packed computed" in said
     assert "file 2.00 kB → 1.00 kB measured" in said
     assert "zipped 1.50 kB → 700 B measured" in said
+
+
+# Integers
+
+
+@pytest.fixture
+def integers(lab):
+    """The text of the tiles of a quantized network whose layers run as told."""
+    recipe = (step(quantize_weights, bits=4), step(quantize_activations))
+
+    def read(**kernels: Planned) -> str:
+        preview = lab.preview(recipe)
+        report = Report(preview, 2000, 1000, 1500, 700, support.product(0.5, 0.5).speed, kernels, lab.baseline)
+        html = tiles(preview, lab.baseline, report, "a machine")
+        return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+    return read
+
+
+def test_the_speed_says_whether_real_integer_kernels_ran(integers):
+    floats = Planned("float", "for a reason")
+    assert "real integer kernels in all 2 layers" in integers(one=Planned("int8"), other=Planned("int8"))
+    assert "real integer kernels in 1 of 2 layers: for a reason" in integers(one=Planned("int8"), other=floats)
+    assert "real integer kernels in 0 of 1 layers: for a reason" in integers(one=floats)
+
+
+def test_the_score_of_the_integer_file_stands_beside_the_simulated_one(integers, lab):
+    said = integers(one=Planned("int8"))
+    assert f"the integer file itself: {100 * lab.baseline.value:.1f} % measured" in said
+    assert "the number above is simulated" in said
+
+
+def test_the_sentence_says_how_many_bits_there_are_where_weights_were_rounded(lab):
+    said = sentence(lab.preview((step(quantize_weights, bits=4), step(quantize_activations))), None)
+    assert said.startswith("Quantize weights, 4 bits, then quantize activations: ")
+
+
+def test_the_sentence_of_a_cut_says_how_much_is_gone(lab):
+    assert sentence(lab.preview((step(prune_filters, ratio=0.5),)), None).split()[1:5] == ["%", "of", "the", "weights"]
