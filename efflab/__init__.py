@@ -29,7 +29,13 @@ if TYPE_CHECKING:
         train_ticket,
         zero_neurons,
     )
-    from efflab.quantize import fold_batch_norms, quantize_activations, quantize_weights
+    from efflab.quantize import (
+        fold_batch_norms,
+        quantize_activations,
+        quantize_weights,
+        share_weights,
+        train_centroids,
+    )
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
@@ -65,9 +71,11 @@ __all__ = [
     "recalibrate",
     "run",
     "script",
+    "share_weights",
     "step",
     "technique",
     "to_json",
+    "train_centroids",
     "train_ticket",
     "zero_neurons",
 ]

@@ -25,7 +25,13 @@ from efflab.prune import (
     train_ticket,
     zero_neurons,
 )
-from efflab.quantize import fold_batch_norms, quantize_activations, quantize_weights
+from efflab.quantize import (
+    fold_batch_norms,
+    quantize_activations,
+    quantize_weights,
+    share_weights,
+    train_centroids,
+)
 from efflab.training import Progress
 
 AnyTechnique = Technique[...]
@@ -47,6 +53,8 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         fold_batch_norms,
         quantize_weights,
         quantize_activations,
+        share_weights,
+        train_centroids,
     )
 }
 """All techniques, in teaching order."""

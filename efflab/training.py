@@ -23,9 +23,13 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from efflab.data import Data, Split
-from efflab.runtime.quantized import refuse_quantized
+from efflab.runtime.coded import Coded, refuse_coded
+from efflab.runtime.quantized import OnGrid
+from efflab.runtime.shared import SharedValues, shared_layers
 
 M = TypeVar("M", bound=nn.Module)
+
+UNTRAINED = "training would move them off it: train first, and {encode} what comes out"
 
 
 @dataclass(frozen=True)
@@ -91,23 +95,26 @@ def train(
     weight_decay: float = 1e-4,
     seed: int = 0,
     keep_zeros: bool = False,
+    keep_codebooks: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Epoch]:
     """Train `model` in place on `data.train`; yield a record after each epoch.
 
-    With `keep_zeros`, weights that are exactly zero when an epoch starts stay exactly zero. Stopped, it ends
+    With `keep_zeros`, weights that are exactly zero when an epoch starts stay exactly zero. With `keep_codebooks`,
+    weights that share a value go on sharing it: trained are the values, in place of the weights. Stopped, it ends
     after the current batch and yields no record for the unfinished epoch. The same seed gives the same bits
     on one machine, as long as the model has no layer that draws from torch's global generator (dropout).
 
     Raises:
-        ValueError: `epochs` or `batch_size` is not positive, the weights of a layer lie on a grid, or the loss became
+        ValueError: `epochs` or `batch_size` is not positive, a layer has a code that is not kept, or the loss became
         NaN or infinite.
     """
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1, not epochs={epochs}, batch_size={batch_size}")
-    refuse_quantized(model, "training would move them off it: train first, and quantize what comes out")
+    refuse_coded(model, UNTRAINED, OnGrid if keep_codebooks else Coded)
     safe_layout(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    shared = _shared(model)
+    optimizer = torch.optim.AdamW(_trained(model, shared), lr=learning_rate, weight_decay=weight_decay)
     n_batches = -(-len(data.train) // batch_size)
     schedule = OneCycleLR(optimizer, learning_rate, total_steps=epochs * n_batches)
     generator = torch.Generator().manual_seed(seed)
@@ -116,7 +123,7 @@ def train(
         zeros = _zeros(model) if keep_zeros else []
         total = torch.zeros(())
         for i, (images, labels) in enumerate(_batches(data.train, batch_size, generator), start=1):
-            total += _step(model, data, images, labels, optimizer, zeros) * len(labels)
+            total += _step(model, data, images, labels, optimizer, zeros, shared) * len(labels)
             schedule.step()
             if progress and progress.on_batch:
                 progress.on_batch((number - 1 + i / n_batches) / epochs)
@@ -198,6 +205,7 @@ def _step(
     labels: Tensor,
     optimizer: torch.optim.Optimizer,
     zeros: list[tuple[nn.Parameter, Tensor]],
+    shared: list[SharedValues],
 ) -> Tensor:
     with (
         torch.inference_mode(False),
@@ -206,8 +214,12 @@ def _step(
         loss = data.task.loss(model(images), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        for one in shared:
+            one.gather()
         optimizer.step()
     with torch.no_grad():
+        for one in shared:
+            one.spread()
         for parameter, is_zero in zeros:
             parameter.masked_fill_(is_zero, 0.0)
     return loss.detach()
@@ -217,6 +229,19 @@ def _zeros(model: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
     """The weights that are exactly zero now, of every matrix and kernel that has some."""
     found = [(parameter, parameter.detach() == 0) for parameter in model.parameters() if parameter.ndim > 1]
     return [(parameter, is_zero) for parameter, is_zero in found if bool(is_zero.any())]
+
+
+def _shared(model: nn.Module) -> list[SharedValues]:
+    """The codebooks of a model; one weight may belong to several layers."""
+    layers = {id(layer.weight): layer for layer in shared_layers(model).values()}
+    with torch.inference_mode(False):
+        return [SharedValues(layer) for layer in layers.values()]
+
+
+def _trained(model: nn.Module, shared: list[SharedValues]) -> list[nn.Parameter]:
+    """What the optimizer moves: all parameters, but of weights that share values the values."""
+    moved = {id(one.layer.weight) for one in shared}
+    return [one for one in model.parameters() if id(one) not in moved] + [one.values for one in shared]
 
 
 def _record(

@@ -54,6 +54,11 @@ def tiny_all(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(OrderedDict([("attention", attention), *tiny_both(seed).named_children()])).eval()
 
 
+def before(name: str) -> tuple[str, ...]:
+    """The techniques that must have run before one can act."""
+    return {"train_centroids": ("share_weights",)}.get(name, ())
+
+
 def tiny_mlp(seed: int = 0) -> models.Network:
     """64 inputs, 12 and 8 hidden units, 3 classes: 888 weights."""
     return models.build("mlp", seed=seed, shape=SHAPE, n_classes=N_CLASSES, sizes=(12, 8))

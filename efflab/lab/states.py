@@ -24,8 +24,8 @@ from efflab.measure.speed import Speed, TorchStopwatch
 from efflab.prune import remove_neurons
 from efflab.prune.weights import PRUNABLE
 from efflab.runtime import Artefact, export
+from efflab.runtime.coded import as_floats
 from efflab.runtime.eager import export_eager
-from efflab.runtime.quantized import as_floats
 from efflab.runtime.sparse import sparsify
 from efflab.training import copy_model
 
@@ -138,7 +138,7 @@ def _weighed(name: str, runtime: str, made: Artefact, base: Artefact, speed: Spe
 
 def _masked(pruned: nn.Module, base: nn.Module) -> nn.Module:
     """The weights of `pruned` under masks; below the masks, what is removed has its old values, as after training."""
-    masked, old = as_floats(pruned), dict(base.named_modules())  # old values lie on no grid
+    masked, old = as_floats(pruned), dict(base.named_modules())  # old values have no code
     for name, layer in list(masked.named_modules()):
         if isinstance(layer, PRUNABLE):
             mask = layer.weight.detach() != 0

@@ -4,10 +4,12 @@
 count parameters, non-zeros, dense bytes and *packed* bytes, what an honest encoding needs with its overhead. All of
 them are computed from the weights; the bytes of a file that was really written are `efflab.runtime.Artefact`'s.
 
-A weight on a grid may also be stored as its integers, packed bit by bit, with the scales and zero points that turn them
-back into numbers. Small groups fit better, and the scales of groups of 32 at 4 bits are a quarter more bytes.
+A weight with a code may also be stored as what the code makes of it, packed bit by bit: on a grid integers, with the
+scales and zero points that turn them back into numbers; in a codebook indices, with its values. Small groups fit
+better, and the scales of groups of 32 at 4 bits are a quarter more bytes.
 
-Where we simplify: 32-bit values and scales, no entropy code. At work: the encoding that your runtime reads.
+Where we simplify: 32-bit values and scales, no entropy code (`efflab.quantize.codebook` has one). At work: the encoding
+that your runtime reads.
 """
 
 from dataclasses import dataclass
@@ -15,10 +17,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from efflab.runtime.quantized import OnGrid, quantized_layers
+from efflab.runtime.coded import Coded, coded_layers
+from efflab.runtime.gaps import count_gaps, zeros_before
+from efflab.runtime.quantized import OnGrid
+from efflab.runtime.shared import Shared
 
 VALUE_BYTES = 4
 """Bytes of one 32-bit float."""
+GAP_BITS = range(1, 13)
+"""Bits of a gap between two weights that are tried."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +85,18 @@ class Size:
 def compute_size(model: nn.Module) -> Size:
     """Count the parameters of `model` and the bytes that storing it takes, running means and variances included.
 
-    Scales and zero points count with the weight that they belong to, and only where its integers are stored.
+    Scales, zero points and codebooks count with the weight that they belong to, and only where its code is stored.
 
     Raises:
-        ValueError: a weight of a quantized layer has left its grid.
+        ValueError: a weight has left its grid or its codebook.
     """
-    layers = quantized_layers(model).values()
-    on_grid, scales = {id(layer.weight): layer for layer in layers}, {id(layer.scale) for layer in layers}
+    layers = coded_layers(model).values()
+    coded = {id(layer.weight): layer for layer in layers}
+    beside = {id(buffer) for layer in layers for buffer in layer.buffers(recurse=False)}
     parameters = dict(model.named_parameters())
     floats = {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
-    buffers = {name: buffer for name, buffer in floats.items() if id(buffer) not in scales}
-    tensors = tuple(_size_of(name, one.detach(), on_grid.get(id(one))) for name, one in (parameters | buffers).items())
+    buffers = {name: buffer for name, buffer in floats.items() if id(buffer) not in beside}
+    tensors = tuple(_size_of(name, one.detach(), coded.get(id(one))) for name, one in (parameters | buffers).items())
     counted = [tensor for tensor in tensors if tensor.name in parameters]
     return Size(tensors, sum(t.n for t in counted), sum(t.n_nonzero for t in counted))
 
@@ -120,6 +128,16 @@ def integer_bytes(n: int, bits: int, n_scales: int, *, is_symmetric: bool = True
     return -(-n * bits // 8) + VALUE_BYTES * n_scales - (-zero_points * bits // 8)
 
 
+def index_bytes(n: int, bits: int, n_values: int) -> int:
+    """Indices of some bits side by side, which end with a whole byte, and 4 bytes for each value of the codebook.
+
+    Example:
+        >>> index_bytes(1000, 4, n_values=16)
+        564
+    """
+    return -(-n * bits // 8) + VALUE_BYTES * n_values
+
+
 def packed_bytes(rows: int, columns: int, n_nonzero: int) -> int:
     """A matrix of 32-bit floats in the smallest of three encodings: dense, bit mask, CSR.
 
@@ -138,12 +156,34 @@ def _encodings(rows: int, columns: int, n_nonzero: int) -> dict[str, int]:
     }
 
 
-def _integer_encodings(name: str, layer: OnGrid) -> dict[str, int]:
-    """All integers of a weight on a grid; or one bit for each position, and those that stand for no zero."""
+def _code_encodings(name: str, layer: Coded) -> dict[str, int]:
+    """The encodings that a code makes possible."""
     try:
-        integers = layer.integers()
+        if isinstance(layer, OnGrid):
+            return _integer_encodings(layer)
+        return _index_encodings(layer) if isinstance(layer, Shared) else {}
     except ValueError as error:
         raise ValueError(f"{name!r} has no size: {error}") from error
+
+
+def _index_encodings(layer: Shared) -> dict[str, int]:
+    """An index for each position, a removed weight having one too; or indices of what is left, and where it stands."""
+    is_kept = (layer.indices() >= 0).flatten().numpy(force=True)
+    n, n_kept, n_values = len(is_kept), int(is_kept.sum()), len(layer.codebook)
+    zeros, name = zeros_before(is_kept), f"{layer.bits}-bit codebook"
+    gap_bytes = min(-(-count_gaps(zeros, bits) * bits // 8) for bits in GAP_BITS)
+    kept_bytes = index_bytes(n_kept, layer.bits, n_values)
+    all_bits = (n_values + (n_kept < n) - 1).bit_length()
+    return {
+        name: index_bytes(n, all_bits, n_values),
+        f"{name}, bitmask": bitmask_bytes(n, 0) + kept_bytes,
+        f"{name}, gaps": gap_bytes + kept_bytes,
+    }
+
+
+def _integer_encodings(layer: OnGrid) -> dict[str, int]:
+    """All integers of a weight on a grid; or one bit for each position, and those that stand for no zero."""
+    integers = layer.integers()
     n_nonzero = int((integers != layer.spread(layer.zero_point)).count_nonzero())
     bits, n_scales, is_symmetric = layer.bits, layer.scale.numel(), layer.is_symmetric
     packed = {n: integer_bytes(n, bits, n_scales, is_symmetric=is_symmetric) for n in (integers.numel(), n_nonzero)}
@@ -151,13 +191,13 @@ def _integer_encodings(name: str, layer: OnGrid) -> dict[str, int]:
     return {f"{bits}-bit": packed[integers.numel()], f"{bits}-bit bitmask": mask_bytes + packed[n_nonzero]}
 
 
-def _size_of(name: str, tensor: Tensor, layer: OnGrid | None = None) -> TensorSize:
-    """The size of a tensor, which may be the weight of a layer on a grid."""
+def _size_of(name: str, tensor: Tensor, layer: Coded | None = None) -> TensorSize:
+    """The size of a tensor, which may be the weight of a layer with a code."""
     numbers = tensor if tensor.layout == torch.strided else tensor.values()  # those that a sparse tensor stores
     n, n_nonzero = tensor.numel(), int(numbers.bool().count_nonzero())  # of truth values: several times as fast
     dense = n * tensor.element_size()
     rows = tensor.shape[0] if tensor.ndim else 1
     encodings = _encodings(rows, n // max(rows, 1), n_nonzero) if tensor.ndim > 1 else {}
-    options = encodings | {"dense": dense} | (_integer_encodings(name, layer) if layer else {})
+    options = encodings | {"dense": dense} | (_code_encodings(name, layer) if layer else {})
     encoding = min(options, key=lambda option: options[option])
     return TensorSize(name, n, n_nonzero, dense, options[encoding], encoding, tensor.ndim > 1)

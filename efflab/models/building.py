@@ -8,7 +8,7 @@ from torch import nn
 
 from efflab.models.networks import Architecture, Network, cnn, lenet5, mlp, resnet8
 from efflab.models.transformer import HEAD_DIM, vit
-from efflab.runtime.quantized import refuse_quantized
+from efflab.runtime.coded import refuse_coded
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -72,9 +72,9 @@ def reset_weights(model: nn.Module, *, seed: int) -> None:
     """Draw all weights of `model` anew, in place, each layer by its own usual rule.
 
     Raises:
-        ValueError: a layer has weights but no rule to draw them (`reset_parameters`), or has them on a grid.
+        ValueError: a layer has weights but no rule to draw them (`reset_parameters`), or has them in a code.
     """
-    refuse_quantized(model, "new ones would not lie on it: start from the float network")
+    refuse_coded(model, "new ones would not lie on it: start from the float network")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, module in model.named_modules():

@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from efflab.data.files import replacing
-from efflab.runtime.quantized import refuse_quantized
+from efflab.runtime.coded import refuse_coded
 
 
 class CheckpointError(ValueError):
@@ -48,9 +48,9 @@ def write(path: Path, model: nn.Module, fields: Mapping[str, Any]) -> Path:
 
 
 def check_floats(model: nn.Module) -> None:
-    """Raise CheckpointError if the weights of a layer lie on a grid, of which a checkpoint has no word."""
+    """Raise CheckpointError if the weights of a layer have a code, of which a checkpoint has no word."""
     try:
-        refuse_quantized(model, "a checkpoint says nothing of grids: save it before quantizing, or as_floats(model)")
+        refuse_coded(model, "a checkpoint says nothing of that: save it before you {encode} it, or as_floats(model)")
     except ValueError as error:
         raise CheckpointError(str(error)) from None
 

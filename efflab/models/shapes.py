@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from efflab.models.transformer import SelfAttention
-from efflab.runtime.quantized import OnGrid, bits_text
+from efflab.runtime.coded import Coded
 from efflab.training import copy_model
 
 M = TypeVar("M", bound=nn.Module)
@@ -98,10 +98,10 @@ def _check(name: str, layer: nn.Module, wanted: Any) -> None:
     has = _widths(layer)
     if not has:
         raise ValueError(f"layer {name!r} is a {type(layer).__name__}, which has no width that shapes could name")
-    if isinstance(layer, OnGrid):
+    if isinstance(layer, Coded):
         raise ValueError(
-            f"layer {name!r} has its weights on a grid of {bits_text(layer.bits)}, whose scales belong to the width "
-            "that it has: narrow the network first, and quantize what is left"
+            f"layer {name!r} has {layer.code}, which belongs to the width that it has: narrow the network "
+            f"first, and {layer.encode} what is left"
         )
     if not isinstance(wanted, Mapping) or set(wanted) != set(has):
         raise ValueError(f"the shapes of {name!r} must be {', '.join(has)}, as in {has}, not {wanted!r:.80}")

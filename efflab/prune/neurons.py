@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from efflab.knobs import Range, technique
 from efflab.prune.masks import keep_largest
-from efflab.runtime.quantized import refuse_quantized
+from efflab.runtime.coded import refuse_coded
 from efflab.training import copy_model
 
 Ratio = Annotated[float, Range(0.0, 0.99, 0.01, "fraction of each hidden layer's neurons")]
 Hidden = tuple[nn.Linear, tuple[nn.Module, ...], nn.Linear]
 """A hidden layer: what makes its neurons, what happens to each of them, and what reads them."""
 
-UNCUT = "its scales belong to the neurons and filters that it has: remove those first, and quantize what is left"
+UNCUT = "that code belongs to the neurons and filters that it has: remove those first, and {encode} what is left"
 """What is wrong with cutting a layer whose weights lie on a grid."""
 ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
 """Layers in which each neuron stays by itself."""
@@ -98,9 +98,9 @@ def hidden_layers(model: nn.Module) -> tuple[Hidden, ...]:
     """The hidden layers of a chain, in order: two linear layers, and the element-wise ones between them.
 
     Raises:
-        ValueError: there are none, or the weights of a layer lie on a grid.
+        ValueError: there are none, or a layer has its weights in a code.
     """
-    refuse_quantized(model, UNCUT)
+    refuse_coded(model, UNCUT)
     chain = _chain(model)
     places = [i for i, module in enumerate(chain) if isinstance(module, nn.Linear)]
     found = [(chain[i], tuple(chain[i + 1 : j]), chain[j]) for i, j in pairwise(places)]

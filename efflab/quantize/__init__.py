@@ -8,6 +8,7 @@ from efflab.quantize.activations import (
     quantize_activations,
     record_activations,
 )
+from efflab.quantize.codebook import Start, share_weights, train_centroids
 from efflab.quantize.errors import cosine, max_error, mean_squared_error, signal_to_noise_db
 from efflab.quantize.few_bits import ternarize
 from efflab.quantize.folding import Fold, find_folds, fold_batch_norms
@@ -36,6 +37,7 @@ __all__ = [
     "Observer",
     "Scheme",
     "Seen",
+    "Start",
     "cosine",
     "dequantize",
     "fake_quantize",
@@ -53,6 +55,8 @@ __all__ = [
     "quantize_weights",
     "record_activations",
     "scale_and_zero_point",
+    "share_weights",
     "signal_to_noise_db",
     "ternarize",
+    "train_centroids",
 ]

@@ -29,8 +29,9 @@ from efflab.knobs import Range, technique
 from efflab.quantize.grids import Grid, scale_and_zero_point
 from efflab.quantize.observers import Ends, Observer, observe_batches
 from efflab.quantize.weights import linear_layers
+from efflab.runtime.coded import PLAIN
 from efflab.runtime.export import evaluating, reason
-from efflab.runtime.quantized import KINDS, ActivationGrid, OnGrid, bits_text, put_activations_on_grid
+from efflab.runtime.quantized import ActivationGrid, OnGrid, bits_text, put_activations_on_grid
 from efflab.runtime.tracing import Tracer
 from efflab.training import copy_model
 
@@ -125,9 +126,9 @@ def readable_layers(model: nn.Module) -> dict[str, nn.Module]:
     Raises:
         ValueError: there are none, or one reads from a grid already.
     """
-    layers = {name: one for name, one in linear_layers(model).items() if type(one) in KINDS or isinstance(one, OnGrid)}
+    layers = {name: one for name, one in linear_layers(model).items() if type(one) in PLAIN or isinstance(one, OnGrid)}
     if not layers:
-        kinds = ", ".join(kind.__name__ for kind in KINDS)
+        kinds = ", ".join(kind.__name__ for kind in PLAIN)
         raise ValueError(f"{type(model).__name__} has no layer that could read from a grid; it needs one of: {kinds}")
     for name, layer in layers.items():
         if isinstance(layer, OnGrid) and layer.reads is not None:

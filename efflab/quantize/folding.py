@@ -26,8 +26,8 @@ from torch import Tensor, fx, nn
 from efflab.data import Data
 from efflab.knobs import technique
 from efflab.quantize.weights import linear_layers
+from efflab.runtime.coded import refuse_coded
 from efflab.runtime.export import evaluating, reason
-from efflab.runtime.quantized import refuse_quantized
 from efflab.runtime.tracing import Tracer
 from efflab.training import copy_model
 
@@ -59,7 +59,7 @@ def fold_batch_norms(model: nn.Module, *, data: Data) -> nn.Module:
 
     Reference: Jacob et al., 2018, arXiv 1712.05877, section 3.2.
     """
-    refuse_quantized(model, "folding would scale them off it: fold first, and quantize what comes out")
+    refuse_coded(model, "folding would scale them off it: fold first, and {encode} what comes out")
     linear_layers(model)  # for its sentence
     possible = _possible(model, find_folds(model))
     with torch.inference_mode(False), torch.no_grad():

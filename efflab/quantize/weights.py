@@ -20,7 +20,8 @@ from efflab.knobs import Choice, Range, technique
 from efflab.quantize.grids import Bits, Grid, fake_quantize, scale_and_zero_point
 from efflab.quantize.observers import OBSERVERS, observe
 from efflab.quantize.sharing import Granularity
-from efflab.runtime.quantized import KINDS, OnGrid, bits_text, put_on_grid, quantized_layers
+from efflab.runtime.coded import PLAIN, coded_layers
+from efflab.runtime.quantized import OnGrid, put_on_grid
 from efflab.training import copy_model
 
 WEIGHT_OBSERVERS = Choice(tuple(one for one in OBSERVERS.options if one != "entropy"), OBSERVERS.label)
@@ -55,7 +56,7 @@ def quantize_weights(
 
     Raises:
         ValueError: the model has no plain linear layer or convolution; `bits` names one that is not there; a weight
-        lies on a grid already, is computed from others, holds NaN, or has zeros and is to get a grid without one.
+        has a code already, is computed from others, holds NaN, or has zeros and is to get a grid without one.
 
     Reference: Krishnamoorthi, 2018, arXiv 1806.08342.
     """
@@ -78,18 +79,18 @@ def quantizable_layers(model: nn.Module, bits: object = None) -> dict[str, tuple
 
     Raises:
         ValueError: there are none, a weight is computed from other tensors, or a layer that `bits` is for, all unless
-        it is a mapping, has its weights on a grid already.
+        it is a mapping, has its weights in a code already.
     """
-    for name, quantized in quantized_layers(model).items():
-        if not isinstance(bits, Mapping) or name in bits:
+    for name, coded in coded_layers(model).items():
+        if coded.has_coded_weight and (not isinstance(bits, Mapping) or name in bits):
             raise ValueError(
-                f"layer {name!r} has its weights on a grid of {bits_text(quantized.bits)} already, and another adds "
-                "its error to that of the first: quantize the float network, with bits={layer: bits} where they differ"
+                f"layer {name!r} has {coded.code} already, and another code adds its error to that of the "
+                "first: start from the float network, with bits={layer: bits} where layers differ"
             )
     layers = linear_layers(model)
     plain = {name: layer for name, layer in layers.items() if _has_float_weight(layer)}
     if not plain:
-        kinds = ", ".join(kind.__name__ for kind in KINDS)
+        kinds = ", ".join(kind.__name__ for kind in PLAIN)
         raise ValueError(
             f"{type(model).__name__} has no layer whose weights can be quantized; it needs one of: {kinds}"
         )
@@ -131,7 +132,7 @@ def bits_of(layers: Mapping[str, object], bits: int | Mapping[str, int]) -> dict
 
 def _has_float_weight(layer: nn.Module) -> bool:
     """Whether it is a plain layer, no subclass that may use its weight otherwise, or has grids of activations only."""
-    return type(layer) in KINDS or (isinstance(layer, OnGrid) and not layer.bits)
+    return type(layer) in PLAIN or (isinstance(layer, OnGrid) and not layer.bits)
 
 
 def _quantize(

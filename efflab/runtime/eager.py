@@ -29,8 +29,9 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import prune as torch_prune
 
 from efflab.runtime import kernels
+from efflab.runtime.coded import as_floats, coded_layers
 from efflab.runtime.export import Artefact, ExportError, check_forward, discard, evaluating, example, reason
-from efflab.runtime.quantized import as_floats, on_grid
+from efflab.runtime.quantized import OnGrid
 from efflab.runtime.session import forward_pass as onnx_pass
 from efflab.runtime.session import open_file
 from efflab.runtime.sparse import SparseLinear
@@ -131,9 +132,10 @@ class _Tracer(Tracer):
 
 
 def _with_plain_layers(model: nn.Module) -> nn.Module:
-    """The model without its grids, where nothing but weights lies on them: its layers can then be written down."""
-    layers = on_grid(model).values()
-    return as_floats(model) if layers and not any(layer.reads or layer.gives for layer in layers) else model
+    """The model without its codes, where nothing but weights has one: its layers can then be written down."""
+    layers = coded_layers(model).values()
+    has_activations = any(isinstance(layer, OnGrid) and (layer.reads or layer.gives) for layer in layers)
+    return as_floats(model) if layers and not has_activations else model
 
 
 def _describe(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:

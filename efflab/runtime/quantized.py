@@ -17,13 +17,11 @@ Where we simplify: biases stay float; integers of weights are signed, those of a
 an activation share one scale. At work: the integer kernels of your runtime, which read the integers and the scales.
 """
 
-import copy
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 
-M = TypeVar("M", bound=nn.Module)
+from efflab.runtime.coded import Coded
+
 OFF_GRID = 0.25
 """Steps that a weight may be away from its integer: what half precision may round, and no training stays below."""
 
@@ -56,7 +54,7 @@ class ActivationGrid(nn.Module):
         return f"{bits_text(self.bits)}, scale={float(self.scale):.3g}, zero_point={int(self.zero_point)}"
 
 
-class OnGrid(nn.Module):
+class OnGrid(Coded):
     """What the two kinds have in common: `weight` is (integers - zero_point) * scale.
 
     bits: of each integer; 0 where the weight is float, and only activations lie on a grid. is_symmetric: whether all
@@ -65,19 +63,30 @@ class OnGrid(nn.Module):
     layer reads and of what it gives, or None where these stay float.
     """
 
-    weight: Tensor
+    beside = ("scale", "zero_point", "bits", "is_symmetric", "group_size", "reads", "gives")
+    encode = "quantize"
     scale: Tensor
     zero_point: Tensor
+    bits: int
+    is_symmetric: bool
+    group_size: int | None
     reads: ActivationGrid | None
     gives: ActivationGrid | None
-    bits: int = 0
-    is_symmetric: bool = True
-    group_size: int | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """What the plain layer makes of its inputs, each of both on its grid."""
         outputs: Tensor = super().forward(x if self.reads is None else self.reads(x))
         return outputs if self.gives is None else self.gives(outputs)
+
+    @property
+    def has_coded_weight(self) -> bool:
+        """Whether the weight lies on a grid."""
+        return self.bits > 0
+
+    @property
+    def code(self) -> str:
+        """What lies where, for a sentence."""
+        return f"its weights on a grid of {bits_text(self.bits)}" if self.bits else "its activations on a grid"
 
     @property
     def has_zero(self) -> bool:
@@ -184,26 +193,12 @@ def _on_grid(layer: nn.Module, *, is_for_weight: bool) -> OnGrid:
         raise TypeError(f"layer must be a plain nn.Linear or nn.Conv2d, not {type(layer).__name__}")
     layer.__class__ = KINDS[type(layer)]
     assert isinstance(layer, OnGrid)
+    layer.register_buffer("scale", None)
+    layer.register_buffer("zero_point", None)
+    layer.bits, layer.is_symmetric, layer.group_size = 0, True, None
     layer.register_module("reads", None)
     layer.register_module("gives", None)
     return layer
-
-
-def as_floats(model: M) -> M:
-    """A copy of `model` whose layers are plain again: the same weights, and nothing about a grid.
-
-    It answers as the model does, unless activations lay on grids. It can be trained, cut and saved as any other; its
-    weights then leave the grid.
-    """
-    plain = {quantized: kind for kind, quantized in KINDS.items()}
-    with torch.inference_mode(False):
-        floats = copy.deepcopy(model)
-    for layer in on_grid(floats).values():
-        layer.__class__ = plain[type(layer)]  # type: ignore[assignment]
-        for name in ("scale", "zero_point", "bits", "is_symmetric", "group_size") if layer.bits else ():
-            delattr(layer, name)
-        del layer.reads, layer.gives
-    return floats
 
 
 def on_grid(model: nn.Module) -> dict[str, OnGrid]:
@@ -214,13 +209,6 @@ def on_grid(model: nn.Module) -> dict[str, OnGrid]:
 def quantized_layers(model: nn.Module) -> dict[str, OnGrid]:
     """The layers whose weights lie on a grid, by name; the model itself is "model"."""
     return {name: layer for name, layer in on_grid(model).items() if layer.bits}
-
-
-def refuse_quantized(model: nn.Module, why: str) -> None:
-    """Raise ValueError if a layer lies on a grid; `why` says what would happen to it, and which order works."""
-    for name, layer in on_grid(model).items():
-        what = f"its weights on a grid of {bits_text(layer.bits)}" if layer.bits else "its activations on a grid"
-        raise ValueError(f"layer {name!r} has {what}, and {why}")
 
 
 def bits_text(bits: int) -> str:

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from efflab.runtime.coded import Coded
 from efflab.runtime.kernels import LAYOUTS, has_vector_product, multiply, to_layout
-from efflab.runtime.quantized import QuantizedLinear
 
 SPARSE_LAYOUTS = LAYOUTS[1:]
 """What a sparse layer may be stored as: "csr" or "bsr"."""
@@ -125,7 +125,7 @@ def _linear_layers(model: nn.Module, names: Sequence[str] | None) -> dict[str, n
     linear = {
         name: module
         for name, module in modules.items()
-        if isinstance(module, nn.Linear) and type(module) in (nn.Linear, QuantizedLinear)
+        if isinstance(module, nn.Linear) and (type(module) is nn.Linear or isinstance(module, Coded))
     }
     if not linear:
         raise ValueError(

@@ -72,7 +72,7 @@ def test_the_base_is_the_same_after_any_recipe(data):
     lab = Lab(support.tiny_all(2), data)
     before = support.bits(lab.build(()))
     for name in TECHNIQUES:
-        lab.build((step(TECHNIQUES[name]),))
+        lab.build(tuple(step(TECHNIQUES[one]) for one in (*support.before(name), name)))
         assert support.bits(lab.build(())) == before, name
 
 
@@ -227,7 +227,7 @@ def test_a_setting_that_was_judged_is_not_judged_again():
 def test_only_opening_it_touches_the_test_data(data, stopwatch_stub):
     lab = Lab(support.tiny_all(), sealed(data))
     for name in TECHNIQUES:
-        lab.preview((step(TECHNIQUES[name]),))
+        lab.preview(tuple(step(TECHNIQUES[one]) for one in (*support.before(name), name)))
     lab.measure((step(prune_weights),))
     lab.sweep(prune_weights, "sparsity", [0.5])
     list(lab.sensitivity((0.5,)))

@@ -29,7 +29,7 @@ from efflab.prune.structure.groups import Group
 from efflab.prune.structure.importance import channel_scores
 from efflab.prune.structure.spaces import Member
 from efflab.prune.structure.techniques import Form
-from efflab.runtime.quantized import refuse_quantized
+from efflab.runtime.coded import refuse_coded
 from efflab.training import copy_model
 
 Heads = Annotated[float, Range(0.0, 0.95, 0.01, "fraction of attention heads removed")]
@@ -137,7 +137,7 @@ def attentions(model: nn.Module) -> dict[str, SelfAttention]:
     """The attentions of a model, by name.
 
     Raises:
-        ValueError: there are none, or a layer of one is no plain `nn.Linear`, or is used twice, or lies on a grid.
+        ValueError: there are none, or a layer of one is no plain `nn.Linear`, or is used twice, or has a code.
     """
     found = {name: module for name, module in model.named_modules() if isinstance(module, SelfAttention)}
     if not found:
@@ -145,7 +145,7 @@ def attentions(model: nn.Module) -> dict[str, SelfAttention]:
             f"{type(model).__name__} has no attention whose heads can be removed; looked for "
             "efflab.models.SelfAttention, whose q, k, v and out are four layers (nn.MultiheadAttention has fewer)"
         )
-    refuse_quantized(model, UNCUT)
+    refuse_coded(model, UNCUT)
     seen: set[nn.Module] = set()
     for name, attention in found.items():
         for part in ("q", "k", "v", "out"):

@@ -17,7 +17,7 @@ from efflab.prune.neurons import UNCUT
 from efflab.prune.structure import anything
 from efflab.prune.structure.groups import Group, groups
 from efflab.prune.structure.spaces import ANSWER
-from efflab.runtime.quantized import refuse_quantized
+from efflab.runtime.coded import refuse_coded
 
 Rules = Annotated[str, Choice(("efflab", "torch-pruning"), "which rules follow the channels")]
 
@@ -29,11 +29,11 @@ def find_groups(model: nn.Module, shape: tuple[int, ...], rules: str = "efflab")
     """The dependency groups of a model, as `groups` gives them, found by other `rules`.
 
     Raises:
-        ValueError: there are no such rules, they cannot follow the model, or the weights of a layer lie on a grid.
+        ValueError: there are no such rules, they cannot follow the model, or a layer has its weights in a code.
     """
     if rules not in RULES:
         raise ValueError(f"rules must be one of {', '.join(RULES)}, not {rules!r}")
-    refuse_quantized(model, UNCUT)
+    refuse_coded(model, UNCUT)
     return RULES[rules](model, shape)
 
 
