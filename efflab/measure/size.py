@@ -18,14 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from efflab.runtime.coded import Coded, coded_layers
-from efflab.runtime.gaps import count_gaps, zeros_before
+from efflab.runtime.gaps import packed_gap_bytes, zeros_before
 from efflab.runtime.quantized import OnGrid
 from efflab.runtime.shared import Shared
 
 VALUE_BYTES = 4
 """Bytes of one 32-bit float."""
-GAP_BITS = range(1, 13)
-"""Bits of a gap between two weights that are tried."""
 
 
 @dataclass(frozen=True)
@@ -170,14 +168,13 @@ def _index_encodings(layer: Shared) -> dict[str, int]:
     """An index for each position, a removed weight having one too; or indices of what is left, and where it stands."""
     is_kept = (layer.indices() >= 0).flatten().numpy(force=True)
     n, n_kept, n_values = len(is_kept), int(is_kept.sum()), len(layer.codebook)
-    zeros, name = zeros_before(is_kept), f"{layer.bits}-bit codebook"
-    gap_bytes = min(-(-count_gaps(zeros, bits) * bits // 8) for bits in GAP_BITS)
+    name = f"{layer.bits}-bit codebook"
     kept_bytes = index_bytes(n_kept, layer.bits, n_values)
     all_bits = (n_values + (n_kept < n) - 1).bit_length()
     return {
         name: index_bytes(n, all_bits, n_values),
         f"{name}, bitmask": bitmask_bytes(n, 0) + kept_bytes,
-        f"{name}, gaps": gap_bytes + kept_bytes,
+        f"{name}, gaps": packed_gap_bytes(zeros_before(is_kept)) + kept_bytes,
     }
 
 

@@ -19,6 +19,9 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+GAP_BITS = range(1, 13)
+"""Bits of a gap that are tried."""
+
 
 def zeros_before(is_kept: Flags) -> Integers:
     """How many zeros come before each weight that is left. is_kept: (n,) -> (n_kept,)."""
@@ -33,6 +36,11 @@ def count_gaps(zeros: Integers, bits: int) -> int:
         4
     """
     return len(zeros) + int((zeros // (2**bits - 1)).sum())
+
+
+def packed_gap_bytes(zeros: Integers) -> int:
+    """Bytes of the gaps side by side, with the bits that take the fewest. zeros: (n_kept,)."""
+    return min(-(-count_gaps(zeros, bits) * bits // 8) for bits in GAP_BITS)
 
 
 def cut_up(zeros: Integers, bits: int) -> Integers:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from efflab.runtime.gaps import count_gaps, cut_up, places_of, zeros_before
+from efflab.runtime.gaps import GAP_BITS, count_gaps, cut_up, packed_gap_bytes, places_of, zeros_before
 
 
 def masks() -> list[np.ndarray]:
@@ -21,6 +21,12 @@ def test_what_was_cut_up_leads_back_to_the_places(bits):
         assert places_of(gaps, bits).tolist() == np.flatnonzero(is_kept).tolist()
         assert len(gaps) == count_gaps(zeros_before(is_kept), bits)
         assert bool(((gaps >= 0) & (gaps < 2**bits)).all())
+
+
+def test_packed_gaps_have_the_bits_that_take_the_fewest_bytes():
+    zeros = zeros_before(np.random.default_rng(0).random(5000) < 0.05)
+    by_bits = {bits: -(-len(cut_up(zeros, bits)) * bits // 8) for bits in GAP_BITS}
+    assert packed_gap_bytes(zeros) == by_bits[5] == min(by_bits.values())
 
 
 def test_the_example_at_the_top_is_what_is_written():
