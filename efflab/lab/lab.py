@@ -19,6 +19,7 @@ from efflab import models
 from efflab.data import Data
 from efflab.lab.answers import Preview, Report
 from efflab.lab.cuts import Cuts
+from efflab.lab.encoding import EncodedNetwork, encode_network
 from efflab.lab.kept import Kept
 from efflab.lab.networks import Networks
 from efflab.lab.shipping import Weighed, new_folder, passing_folder, ship, stopwatch, torch_stopwatch
@@ -187,6 +188,17 @@ class Lab(Cuts, Sweeps):
                 return Report(preview, *sizes, speed)
             *_, from_file = evaluate(running(made), self.data.validation, self.data.task)
             return Report(preview, *sizes, speed, plan_kernels(model), from_file)
+
+    def encode(self, recipe: Recipe) -> EncodedNetwork:
+        """The recipe's network as the file of Deep Compression, weighed by layer and part, read back and judged.
+
+        Layers that share weights take few bits; all others are written as they are.
+
+        Raises:
+            CheckpointError: a layer lies on a grid, or holds numbers that the file has no word for.
+            ValueError: as `build` and `baseline`.
+        """
+        return encode_network(self.build(recipe), self.data, self.baseline, self.base_size.dense_bytes)
 
     def states(
         self,
