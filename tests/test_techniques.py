@@ -22,7 +22,7 @@ PER_LAYER = [(name, knob) for name, technique in TECHNIQUES.items() for knob in 
 SLOW = [name for name, technique in TECHNIQUES.items() if technique.is_slow]
 WITH_SPARSITY = [name for name, technique in TECHNIQUES.items() if "sparsity" in technique.knobs]
 SPARSITY = 0.7
-CODES = {"grid": ("quantize_weights",), "codebook": ("share_weights", "train_centroids")}
+CODES = {"grid": ("quantize_weights", "quantize_activations"), "codebook": ("share_weights", "train_centroids")}
 """A weight has one code, so a row of techniques ends in one of them."""
 ROWS = [[n for n in NAMES if n not in sum(CODES.values(), ()) or n in code] for code in CODES.values()]
 

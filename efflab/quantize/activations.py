@@ -29,9 +29,10 @@ from efflab.knobs import Range, technique
 from efflab.quantize.grids import Grid, scale_and_zero_point
 from efflab.quantize.observers import Ends, Observer, observe_batches
 from efflab.quantize.weights import linear_layers
-from efflab.runtime.coded import PLAIN
+from efflab.runtime.coded import PLAIN, refuse_coded
 from efflab.runtime.export import evaluating, reason
 from efflab.runtime.quantized import ActivationGrid, OnGrid, bits_text, put_activations_on_grid
+from efflab.runtime.shared import Shared
 from efflab.runtime.tracing import Tracer
 from efflab.training import copy_model
 
@@ -126,6 +127,7 @@ def readable_layers(model: nn.Module) -> dict[str, nn.Module]:
     Raises:
         ValueError: there are none, or one reads from a grid already.
     """
+    refuse_coded(model, "no kernel reads integers beside a codebook: quantize the float network", Shared)
     layers = {name: one for name, one in linear_layers(model).items() if type(one) in PLAIN or isinstance(one, OnGrid)}
     if not layers:
         kinds = ", ".join(kind.__name__ for kind in PLAIN)

@@ -19,7 +19,7 @@ from efflab.knobs import Choice, Range, technique
 from efflab.quantize.codebook.clustering import STARTS, find_values
 from efflab.quantize.grids import Bits, check_finite
 from efflab.quantize.weights import bits_of, quantizable_layers
-from efflab.runtime.coded import refuse_coded
+from efflab.runtime.coded import coded_layers, refuse_coded
 from efflab.runtime.quantized import OnGrid
 from efflab.runtime.shared import put_in_codebook, shared_layers
 from efflab.training import UNTRAINED, Progress, copy_model, keep_best, train
@@ -52,6 +52,7 @@ def share_weights(
 
     Reference: Han et al., 2016, arXiv 1510.00149, section 3.
     """
+    _refuse_activation_grids(model)
     generator = np.random.default_rng(seed)
     with torch.inference_mode(False), torch.no_grad():
         quantizable_layers(model, bits)  # for its sentences: torch cannot copy every model
@@ -101,6 +102,15 @@ def train_centroids(
     )
     keep_best(tuned, data, records)
     return tuned
+
+
+def _refuse_activation_grids(model: nn.Module) -> None:
+    for name, layer in coded_layers(model).items():
+        if not layer.has_coded_weight:
+            raise ValueError(
+                f"layer {name!r} has {layer.code}, and no kernel reads them beside a codebook: share the values of the "
+                "float network"
+            )
 
 
 def _share(layers: tuple[nn.Module, ...], n_values: int, start: str, generator: np.random.Generator) -> None:
