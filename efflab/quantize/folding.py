@@ -16,25 +16,20 @@ Where we simplify: linear layers and 2-d convolutions, each right before its bat
 `torch.nn.utils.fusion`, which our tests compare with, or your runtime's exporter, which folds by itself.
 """
 
-import inspect
-from collections import Counter
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from efflab.data import Data
 from efflab.knobs import technique
+from efflab.quantize.graph import Nodes, call_of, check_answers, follow, n_calls, spoken, why_bound, why_read
 from efflab.quantize.weights import linear_layers
 from efflab.runtime.coded import refuse_coded
-from efflab.runtime.export import evaluating, reason
-from efflab.runtime.tracing import Tracer
 from efflab.training import copy_model
 
 PAIRS: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm1d: nn.Linear, nn.BatchNorm2d: nn.Conv2d}
 """The batch norm, and the layer that it can be folded into."""
-N_TRIED = 8
-"""Images on which the answers are compared."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def fold_batch_norms(model: nn.Module, *, data: Data) -> nn.Module:
         folded = copy_model(model)
         for one in possible:
             _fold(folded, one)
-        _check_answers(model, folded, data.calibration.images[:N_TRIED])
+        check_answers(model, folded, data.calibration.images, "without its batch norms")
     return folded
 
 
@@ -80,16 +75,7 @@ def find_folds(model: nn.Module) -> tuple[Fold, ...]:
     Raises:
         ValueError: the forward pass cannot be followed.
     """
-    defaults = {one.name: one.default for one in inspect.signature(model.forward).parameters.values()}
-    fixed = {name: default for name, default in defaults.items() if default is not inspect.Parameter.empty}
-    with torch.inference_mode(False), evaluating(model):
-        try:
-            nodes = tuple(Tracer().trace(model, concrete_args=fixed).nodes)
-        except Exception as error:  # anybody's model, so anything may be raised
-            raise ValueError(
-                f"the forward pass of {type(model).__name__} cannot be followed, so it is not known what comes before "
-                f"its batch norms: {reason(error)}"
-            ) from error
+    nodes = follow(model, "what comes before its batch norms")
     norms = [name for name, module in model.named_modules() if isinstance(module, tuple(PAIRS))]
     return tuple(_fold_of(model, name, nodes) for name in norms)
 
@@ -117,44 +103,24 @@ def folded_numbers(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm1d | n
     return (weight.double() * by_row).to(weight.dtype), shifted.to(weight.dtype)
 
 
-def _fold_of(model: nn.Module, name: str, nodes: tuple[fx.Node, ...]) -> Fold:
-    calls = Counter(str(node.target) for node in nodes if node.op == "call_module")
-    if calls[name] != 1:
-        return Fold(name, "", f"it is called {calls[name]} times")
-    (node,) = (node for node in nodes if node.op == "call_module" and node.target == name)
-    before = node.all_input_nodes[0]
+def _fold_of(model: nn.Module, name: str, nodes: Nodes) -> Fold:
+    if (n := n_calls(nodes, name)) != 1:
+        return Fold(name, "", f"it is called {n} times")
+    before = call_of(nodes, name).all_input_nodes[0]
     if before.op != "call_module":
-        return Fold(name, "", "it comes after no layer, but after " + _spoken(before))
+        return Fold(name, "", "it comes after no layer, but after " + spoken(before))
     layer = str(before.target)
-    read = {str(node.target).rpartition(".")[0] for node in nodes if node.op == "get_attr"}
     why = _why_kind(model.get_submodule(name), model.get_submodule(layer))
-    if not why and calls[layer] != 1:
-        why = f"layer {layer!r} is called {calls[layer]} times"
+    why = why or why_bound(model, nodes, layer) or why_read(nodes, name)
     if not why and len(before.users) != 1:
         why = f"something else reads what layer {layer!r} gives, too"
-    if not why and (direct := [one for one in (layer, name) if one in read]):
-        why = f"the numbers of {direct[0]!r} are also read directly"
-    return Fold(name, layer, why or _why_shared(model, layer))
+    return Fold(name, layer, why)
 
 
 def _why_kind(norm: nn.Module, layer: nn.Module) -> str:
     if type(norm) not in PAIRS or type(layer) is not PAIRS[type(norm)]:
         return f"it comes after a {type(layer).__name__}"
     return "" if norm.running_mean is not None else "it remembers no mean and variance (track_running_stats=False)"
-
-
-def _why_shared(model: nn.Module, name: str) -> str:
-    own = {id(one) for one in model.get_submodule(name).parameters()}
-    for other, module in model.named_modules():
-        if other != name and own & {id(one) for one in module.parameters(recurse=False)}:
-            return f"layer {name!r} shares its numbers with {other!r}"
-    return ""
-
-
-def _spoken(node: fx.Node) -> str:
-    if node.op == "placeholder":
-        return "the network's input"
-    return node.target if isinstance(node.target, str) else str(getattr(node.target, "__name__", node.target))
 
 
 def _possible(model: nn.Module, found: tuple[Fold, ...]) -> tuple[Fold, ...]:
@@ -176,16 +142,3 @@ def _fold(model: nn.Module, one: Fold) -> None:
     layer.weight.copy_(weight)
     layer.bias = nn.Parameter(bias, layer.weight.requires_grad)
     model.set_submodule(one.norm, nn.Identity().train(norm.training))
-
-
-def _check_answers(model: nn.Module, folded: nn.Module, images: Tensor) -> None:
-    """Raise ValueError unless both answer alike, up to a hundred times the rounding of the largest answer."""
-    numbers = next(model.parameters())
-    with evaluating(model), evaluating(folded), torch.random.fork_rng(devices=[]):
-        expected, answered = (one(images.to(numbers)) for one in (model, folded))
-    tolerance = 100 * torch.finfo(expected.dtype).eps * float(expected.abs().max())
-    if not torch.allclose(answered, expected, rtol=0, atol=tolerance, equal_nan=True):
-        raise ValueError(
-            f"without its batch norms {type(model).__name__} does not answer as it did, so its forward pass does "
-            "something that was not understood; it stays as it was"
-        )
