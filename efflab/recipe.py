@@ -26,7 +26,10 @@ from efflab.prune import (
     zero_neurons,
 )
 from efflab.quantize import (
+    correct_biases,
+    equalize,
     fold_batch_norms,
+    learn_rounding,
     quantize_activations,
     quantize_weights,
     share_weights,
@@ -51,10 +54,13 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         prune_heads,
         recalibrate,
         fold_batch_norms,
+        equalize,
         quantize_weights,
         quantize_activations,
         share_weights,
         train_centroids,
+        learn_rounding,
+        correct_biases,
     )
 }
 """All techniques, in teaching order."""

@@ -54,9 +54,13 @@ def tiny_all(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(OrderedDict([("attention", attention), *tiny_both(seed).named_children()])).eval()
 
 
-def before(name: str) -> tuple[str, ...]:
-    """The techniques that must have run before one can act."""
-    return {"train_centroids": ("share_weights",)}.get(name, ())
+def before(name: str) -> dict[str, dict[str, int]]:
+    """The techniques that must have run before one can act, with their settings."""
+    needs: dict[str, dict[str, dict[str, int]]] = {
+        "train_centroids": {"share_weights": {}},
+        "correct_biases": {"quantize_weights": {"bits": 6}},
+    }
+    return needs.get(name, {})
 
 
 def tiny_mlp(seed: int = 0) -> models.Network:

@@ -22,9 +22,16 @@ PER_LAYER = [(name, knob) for name, technique in TECHNIQUES.items() for knob in 
 SLOW = [name for name, technique in TECHNIQUES.items() if technique.is_slow]
 WITH_SPARSITY = [name for name, technique in TECHNIQUES.items() if "sparsity" in technique.knobs]
 SPARSITY = 0.7
-CODES = {"grid": ("quantize_weights", "quantize_activations"), "codebook": ("share_weights", "train_centroids")}
+CODES = {
+    "grid": ("quantize_weights", "quantize_activations", "correct_biases"),
+    "learned grid": ("learn_rounding", "quantize_activations", "correct_biases"),
+    "codebook": ("share_weights", "train_centroids"),
+}
 """A weight has one code, so a row of techniques ends in one of them."""
-ROWS = [[n for n in NAMES if n not in sum(CODES.values(), ()) or n in code] for code in CODES.values()]
+CODING = {name for code in CODES.values() for name in code}
+ROWS = [[name for name in NAMES if name not in CODING or name in code] for code in CODES.values()]
+FINEST = {"bits": 8}
+"""With fewer bits, small weights may become zeros."""
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +43,9 @@ def data() -> Data:
 def model(request, data) -> nn.Module:
     """A network with layers of all kinds, after what must come before the technique that is tested."""
     network = support.tiny_all()
-    for name in support.before(request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else ""):
-        network = call(name, network, data)
+    name = request.node.callspec.params.get("name", "") if hasattr(request.node, "callspec") else ""
+    for earlier, settings in support.before(name).items():
+        network = call(earlier, network, data, **settings)
     return network
 
 
@@ -50,6 +58,11 @@ def call(name: str, model: nn.Module, data: Data, *, seed: int = 0, progress: Pr
 
 def one_step(name: str, **settings: Setting) -> Step:
     return step(TECHNIQUES[name], **settings)
+
+
+def known(name: str, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Those of the settings that are knobs of a technique."""
+    return {knob: value for knob, value in settings.items() if knob in TECHNIQUES[name].knobs}
 
 
 def another(technique: AnyTechnique, knob: str) -> Setting:
@@ -348,7 +361,7 @@ def test_exactly_the_fraction_asked_for_is_zero(name, sparsity, data):
 @pytest.mark.parametrize("name", [name for name in SLOW if name not in WITH_SPARSITY])
 def test_a_training_keeps_every_zero_of_a_pruned_network(name, model, data):
     pruned = call("prune_weights", model, data, sparsity=SPARSITY)
-    result = call(name, pruned, data)
+    result = call(name, pruned, data, **known(name, FINEST))
     assert support.bits(result) != support.bits(pruned)
     for key, weight in pruned.named_parameters():
         if weight.ndim > 1:
@@ -358,8 +371,7 @@ def test_a_training_keeps_every_zero_of_a_pruned_network(name, model, data):
 @pytest.mark.parametrize("name", [name for name in NAMES if "restart" not in TECHNIQUES[name].knobs])
 def test_an_already_sparser_network_is_not_filled_again(name, model, data):
     pruned = call("prune_weights", model, data, sparsity=0.9)
-    less = {"sparsity": 0.5, "ratio": 0.0}
-    settings = {knob: value for knob, value in less.items() if knob in TECHNIQUES[name].knobs}
+    settings = known(name, {"sparsity": 0.5, "ratio": 0.0, **FINEST})
     assert support.count_zeros(call(name, pruned, data, **settings)) == support.count_zeros(pruned)
 
 
@@ -376,8 +388,8 @@ def test_stopped_early_it_still_gives_a_whole_network_as_sparse_as_asked_for(nam
         progress.on_batch = lambda done: progress.stop()
     else:
         progress.on_record = lambda record: progress.stop()
-    settings: Mapping[str, Setting] = {"sparsity": SPARSITY} if name in WITH_SPARSITY else {}
-    if not settings:
+    settings = known(name, {"sparsity": SPARSITY, **FINEST})
+    if name not in WITH_SPARSITY:
         model = call("prune_weights", model, data, sparsity=SPARSITY)
     result = call(name, model, data, progress=progress, **settings)
     assert bool(result(data.validation.images).isfinite().all())

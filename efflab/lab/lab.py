@@ -18,6 +18,7 @@ from efflab import data as sources
 from efflab import models
 from efflab.data import Data
 from efflab.lab.answers import Preview, Report
+from efflab.lab.bits import BitBudgets
 from efflab.lab.cuts import Cuts
 from efflab.lab.encoding import EncodedNetwork, encode_network
 from efflab.lab.kept import Kept
@@ -41,7 +42,7 @@ N_JUDGED = 500
 """Complete previews that a lab keeps: going back to a setting costs nothing."""
 
 
-class Lab(Cuts, Sweeps):
+class Lab(Cuts, Sweeps, BitBudgets):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     name: what the journal calls the base; that of its checkpoint, or of its class and data.

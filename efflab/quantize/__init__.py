@@ -8,7 +8,10 @@ from efflab.quantize.activations import (
     quantize_activations,
     record_activations,
 )
+from efflab.quantize.allocation import TRIED, BitPoint, allocate_bits, scan_bit_sensitivity
+from efflab.quantize.biases import correct_biases
 from efflab.quantize.codebook import Start, share_weights, train_centroids
+from efflab.quantize.equalizing import Pair, equalize, find_pairs
 from efflab.quantize.errors import cosine, max_error, mean_squared_error, signal_to_noise_db
 from efflab.quantize.few_bits import ternarize
 from efflab.quantize.folding import Fold, find_folds, fold_batch_norms
@@ -22,11 +25,14 @@ from efflab.quantize.grids import (
     scale_and_zero_point,
 )
 from efflab.quantize.observers import Kept, Observer, observe, observe_batches
+from efflab.quantize.rounding import learn_rounding
 from efflab.quantize.sharing import Granularity
-from efflab.quantize.weights import GroupSize, Scheme, quantizable_layers, quantize_weights
+from efflab.quantize.weights import GroupSize, Scheme, WeightObserver, quantizable_layers, quantize_weights
 
 __all__ = [
+    "TRIED",
     "ActivationBits",
+    "BitPoint",
     "Bits",
     "CalibrationImages",
     "Fold",
@@ -35,15 +41,22 @@ __all__ = [
     "GroupSize",
     "Kept",
     "Observer",
+    "Pair",
     "Scheme",
     "Seen",
     "Start",
+    "WeightObserver",
+    "allocate_bits",
+    "correct_biases",
     "cosine",
     "dequantize",
+    "equalize",
     "fake_quantize",
     "find_folds",
+    "find_pairs",
     "fold_batch_norms",
     "integer_range",
+    "learn_rounding",
     "max_error",
     "mean_squared_error",
     "observe",
@@ -55,6 +68,7 @@ __all__ = [
     "quantize_weights",
     "record_activations",
     "scale_and_zero_point",
+    "scan_bit_sensitivity",
     "share_weights",
     "signal_to_noise_db",
     "ternarize",

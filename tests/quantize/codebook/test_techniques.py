@@ -82,6 +82,7 @@ def test_each_layer_gets_its_own_bits_and_the_others_stay_float():
 
 def test_a_shared_weight_gets_one_codebook_and_is_trained_once():
     model = Tied()
+    models.reset_weights(model, seed=0)
     shared = share_weights(model, bits={"decode": 2})
     assert shared.embedding.weight is shared.second.weight is shared.decode.weight
     assert shared.second.codebook is shared.decode.codebook
