@@ -88,7 +88,7 @@ def compute_size(model: nn.Module) -> Size:
     Raises:
         ValueError: a weight has left its grid or its codebook.
     """
-    layers = coded_layers(model).values()
+    layers = [layer for layer in coded_layers(model).values() if layer.has_coded_weight]
     coded = {id(layer.weight): layer for layer in layers}
     beside = {id(buffer) for layer in layers for buffer in layer.buffers(recurse=False)}
     parameters = dict(model.named_parameters())
