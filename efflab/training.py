@@ -114,7 +114,8 @@ def train(
     refuse_coded(model, UNTRAINED, OnGrid if keep_codebooks else Coded)
     safe_layout(model)
     shared = _shared(model)
-    optimizer = torch.optim.AdamW(_trained(model, shared), lr=learning_rate, weight_decay=weight_decay)
+    moved = [*model.parameters(), *(one.values for one in shared)]  # shared weights have no gradient then, and stay
+    optimizer = torch.optim.AdamW(moved, lr=learning_rate, weight_decay=weight_decay)
     n_batches = -(-len(data.train) // batch_size)
     schedule = OneCycleLR(optimizer, learning_rate, total_steps=epochs * n_batches)
     generator = torch.Generator().manual_seed(seed)
@@ -236,12 +237,6 @@ def _shared(model: nn.Module) -> list[SharedValues]:
     layers = {id(layer.weight): layer for layer in shared_layers(model).values()}
     with torch.inference_mode(False):
         return [SharedValues(layer) for layer in layers.values()]
-
-
-def _trained(model: nn.Module, shared: list[SharedValues]) -> list[nn.Parameter]:
-    """What the optimizer moves: all parameters, but of weights that share values the values."""
-    moved = {id(one.layer.weight) for one in shared}
-    return [one for one in model.parameters() if id(one) not in moved] + [one.values for one in shared]
 
 
 def _record(

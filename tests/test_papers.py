@@ -15,9 +15,16 @@ def test_every_row_of_every_table_names_its_source():
     assert lenet["parameters"] / lenet["kept"] == pytest.approx(12, rel=0.02)
 
 
+def test_the_sizes_of_deep_compression_agree_with_how_many_times_smaller_they_are_called():
+    table = papers.table("han2016")
+    assert list(table["network"]) == list(papers.table("han2015")["network"])
+    assert table["source"].str.contains("arXiv 1510.00149").all()
+    assert (table["reference_kb"] / table["compressed_kb"]).tolist() == pytest.approx(table["times_smaller"], rel=0.02)
+
+
 def test_an_unknown_table_is_answered_with_those_that_exist():
-    with pytest.raises(FileNotFoundError, match=r"there is no table called 'han2016'.*han2015"):
-        papers.table("han2016")
+    with pytest.raises(FileNotFoundError, match=r"there is no table called 'han2014'.*han2015"):
+        papers.table("han2014")
 
 
 def test_ones_own_row_is_measured_and_has_the_same_columns():
