@@ -1,4 +1,7 @@
-"""Quantization: few bits for each number. Grids say which numbers there are, observers how far a grid should reach."""
+"""Quantization: few bits for each number. Grids say which numbers there are, observers how far a grid should reach.
+
+In a codebook the numbers lie anywhere: `efflab.quantize.codebook`.
+"""
 
 from efflab.quantize.activations import (
     ActivationBits,

@@ -39,9 +39,10 @@ M = TypeVar("M", bound=nn.Module)
 
 MAGIC = b"EFFLABDC"
 N_CHECKSUM = 32
-TYPES = {str(one).removeprefix("torch."): one for one in (torch.float32, torch.float64, torch.float16, torch.int64)}
-TYPES |= {str(one).removeprefix("torch."): one for one in (torch.int32, torch.int8, torch.uint8, torch.bool)}
-"""The types of numbers that such a file may hold."""
+FLOATS = (torch.float32, torch.float64, torch.float16)
+INTEGERS = (torch.int64, torch.int32, torch.int8, torch.uint8, torch.bool)
+TYPES = {str(kind).removeprefix("torch."): kind for kind in (*FLOATS, *INTEGERS)}
+"""The types of numbers that such a file may hold, by the name that they have in it."""
 ROOM = 1_000_000
 """Bytes that a file may be larger than the numbers of its network are: header and tables."""
 
