@@ -29,8 +29,6 @@ from efflab.runtime.shared import SharedValues, shared_layers
 
 M = TypeVar("M", bound=nn.Module)
 
-UNTRAINED = "training would move them off it: train first, and {encode} what comes out"
-
 
 @dataclass(frozen=True)
 class Epoch:
@@ -111,7 +109,8 @@ def train(
     """
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1, not epochs={epochs}, batch_size={batch_size}")
-    refuse_coded(model, UNTRAINED, OnGrid if keep_codebooks else Coded)
+    moved_off = "training would move them off it: train first, and {encode} what comes out"
+    refuse_coded(model, moved_off, OnGrid if keep_codebooks else Coded)
     safe_layout(model)
     shared = _shared(model)
     moved = [*model.parameters(), *(one.values for one in shared)]  # shared weights have no gradient then, and stay

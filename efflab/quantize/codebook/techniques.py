@@ -19,10 +19,9 @@ from efflab.knobs import Choice, Range, technique
 from efflab.quantize.codebook.clustering import STARTS, find_values
 from efflab.quantize.grids import Bits, check_finite
 from efflab.quantize.weights import bits_of, quantizable_layers
-from efflab.runtime.coded import coded_layers, refuse_coded
-from efflab.runtime.quantized import OnGrid
+from efflab.runtime.coded import coded_layers
 from efflab.runtime.shared import put_in_codebook, shared_layers
-from efflab.training import UNTRAINED, Progress, copy_model, keep_best, train
+from efflab.training import Progress, copy_model, keep_best, train
 
 Start = Annotated[str, Choice(STARTS, "where the shared values start")]
 Epochs = Annotated[int, Range(1, 30, 1, "passes over the training data")]
@@ -86,7 +85,6 @@ def train_centroids(
 
     Reference: Han et al., 2016, arXiv 1510.00149, section 3.3, equation 3.
     """
-    refuse_coded(model, UNTRAINED, OnGrid)
     if not shared_layers(model):
         raise ValueError(f"{type(model).__name__} has no layer whose weights share values: share_weights comes first")
     tuned = copy_model(model)

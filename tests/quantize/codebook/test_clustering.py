@@ -70,6 +70,14 @@ def test_density_puts_equally_many_weights_between_two_values():
     between = np.diff(np.searchsorted(ordered, first))
     assert between.min() >= 499
     assert between.max() <= 501
+    assert np.searchsorted(ordered, first[[0, -1]]).tolist() == [250, 3750]  # and half as many outside
+
+
+def test_a_weight_between_two_values_goes_to_the_smaller():
+    assert find_values(np.array([0.0, 0.0, 1.0, 2.0, 2.0]), 2, "linear", np.random.default_rng(0)).tolist() == [
+        1 / 3,
+        2,
+    ]
 
 
 def test_another_start_is_refused():
