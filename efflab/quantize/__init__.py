@@ -28,6 +28,7 @@ from efflab.quantize.grids import (
     scale_and_zero_point,
 )
 from efflab.quantize.observers import Kept, Observer, observe, observe_batches
+from efflab.quantize.outliers import OutlierErrors, integer_product, mixed_product, plant_outlier, scan_outliers
 from efflab.quantize.rounding import learn_rounding
 from efflab.quantize.sharing import Granularity
 from efflab.quantize.weights import GroupSize, Scheme, WeightObserver, quantizable_layers, quantize_weights
@@ -44,6 +45,7 @@ __all__ = [
     "GroupSize",
     "Kept",
     "Observer",
+    "OutlierErrors",
     "Pair",
     "Scheme",
     "Seen",
@@ -58,13 +60,16 @@ __all__ = [
     "find_folds",
     "find_pairs",
     "fold_batch_norms",
+    "integer_product",
     "integer_range",
     "learn_rounding",
     "max_error",
     "mean_squared_error",
+    "mixed_product",
     "observe",
     "observe_batches",
     "outputs_without_reader",
+    "plant_outlier",
     "quantizable_layers",
     "quantize",
     "quantize_activations",
@@ -72,6 +77,7 @@ __all__ = [
     "record_activations",
     "scale_and_zero_point",
     "scan_bit_sensitivity",
+    "scan_outliers",
     "share_weights",
     "signal_to_noise_db",
     "ternarize",

@@ -174,9 +174,7 @@ def test_a_missing_file_and_an_enormous_one_are_refused(tmp_path, written):
         read_encoded(tmp_path / "nothing", support.tiny_all())
     with written.open("r+b") as file:
         file.truncate(10**7)
-    with pytest.raises(
-        CheckpointError, match=r"has 10,000,000 bytes, and a file of this network 1,0\d\d,\d\d\d at"
-    ):
+    with pytest.raises(CheckpointError, match=r"has 10,000,000 bytes, and a file of this network 1,0\d\d,\d\d\d at"):
         read_encoded(written, support.tiny_all())
 
 
