@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from efflab.data import Data
 from efflab.knobs import Range, technique
 from efflab.quantize.grids import Grid, scale_and_zero_point
-from efflab.quantize.observers import Ends, Observer, observe_batches
+from efflab.quantize.observers import Observer, observe_batches
 from efflab.quantize.weights import linear_layers
 from efflab.runtime.coded import PLAIN, refuse_coded
 from efflab.runtime.export import evaluating, reason
@@ -41,8 +41,6 @@ CalibrationImages = Annotated[int, Range(10, 500, 10, "images shown to calibrate
 BATCH = 100
 """Images shown at a time."""
 
-LAYERS = (nn.Linear, nn.Conv2d)
-"""Who puts onto a grid what it reads."""
 RELU = (nn.ReLU, torch.relu, F.relu, "relu")
 PASSING = (*RELU, nn.MaxPool2d, F.max_pool2d, nn.Flatten, torch.flatten, "flatten", nn.Identity, nn.Dropout)
 """What gives numbers of the grid of its inputs: modules, functions, methods. The runtime moves a grid through them."""
@@ -72,10 +70,12 @@ def quantize_activations(
     with torch.inference_mode(False), torch.no_grad():
         copied = copy_model(model)
         layers = readable_layers(copied)
-        seen = record_activations(copied, data.calibration.images[:images])
-        for name, one in seen.items():
-            reads = _activation_grid(observe_batches(one.reads, grid, observer), grid)
-            gives = _activation_grid(observe_batches(one.gives, grid, observer), grid) if one.gives else None
+        for name, one in record_activations(copied, data.calibration.images[:images]).items():
+            try:
+                reads, gives = (_calibrated(batches, grid, observer) for batches in (one.reads, one.gives))
+            except ValueError as error:
+                raise ValueError(f"layer {name!r} cannot be calibrated: {error}") from error
+            assert reads is not None
             put_activations_on_grid(layers[name], reads, gives)
     return copied
 
@@ -92,16 +92,17 @@ class Seen:
 
 
 def record_activations(model: nn.Module, images: Tensor) -> dict[str, Seen]:
-    """What each linear layer and convolution reads and gives while the images pass; layers that are not called miss.
+    """What each layer that can read from a grid reads and gives while the images pass; those not called are missing.
 
     images: (n, channels, height, width), as the model takes them.
 
     Raises:
-        ValueError: there are no images, or the model cannot read them.
+        ValueError: there are no images, the model cannot read them, or it calls none of its layers; or as
+        `readable_layers`.
     """
     if images.ndim == 0 or len(images) == 0:
         raise ValueError(f"images must hold at least one image to calibrate on, not shape {tuple(images.shape)}")
-    outputs = outputs_without_reader(model)
+    layers, outputs = readable_layers(model), outputs_without_reader(model)
     reads: dict[str, list[Tensor]] = {}
     gives: dict[str, list[Tensor]] = {}
 
@@ -110,7 +111,7 @@ def record_activations(model: nn.Module, images: Tensor) -> dict[str, Seen]:
         if name in outputs:
             gives.setdefault(name, []).append(y.relu() if outputs[name] else y)
 
-    with evaluating(model), _noting(linear_layers(model), note):
+    with evaluating(model), _noting(layers, note):
         try:
             for batch in images.split(BATCH):
                 model(batch)
@@ -118,6 +119,10 @@ def record_activations(model: nn.Module, images: Tensor) -> dict[str, Seen]:
             raise ValueError(
                 f"the model cannot read calibration images of shape {tuple(images.shape[1:])}: {reason(error)}"
             ) from error
+    if not reads:
+        raise ValueError(
+            f"none of the layers {', '.join(layers)} is called as a layer, so nothing is known of its inputs"
+        )
     return {name: Seen(tuple(read), tuple(gives.get(name, ()))) for name, read in reads.items()}
 
 
@@ -128,7 +133,7 @@ def readable_layers(model: nn.Module) -> dict[str, nn.Module]:
         ValueError: there are none, or one reads from a grid already.
     """
     refuse_coded(model, "no kernel reads integers beside a codebook: quantize the float network", Shared)
-    layers = {name: one for name, one in linear_layers(model).items() if type(one) in PLAIN or isinstance(one, OnGrid)}
+    layers = {name: one for name, one in linear_layers(model).items() if _is_readable(one)}
     if not layers:
         kinds = ", ".join(kind.__name__ for kind in PLAIN)
         raise ValueError(f"{type(model).__name__} has no layer that could read from a grid; it needs one of: {kinds}")
@@ -151,16 +156,19 @@ def outputs_without_reader(model: nn.Module) -> dict[str, bool]:
         {'2': True}
     """
     convolutions = {name for name, layer in linear_layers(model).items() if isinstance(layer, nn.Conv2d)}
+    if isinstance(model, nn.Conv2d):  # nobody calls it by a name, and all that it gives is the output
+        return {"model": False}
     try:
         with evaluating(model):
             nodes = list(_LayerTracer().trace(model).nodes)
     except Exception:  # anybody's model, so anything may be raised: then nothing is known of who reads what
         return dict.fromkeys(convolutions, False)
     modules = dict(model.named_modules())
-    found = {}
-    for node in nodes:
-        if node.op == "call_module" and node.target in convolutions and not _all_on_grid(node, modules):
-            found[str(node.target)] = bool(node.users) and all(_is(one, modules, RELU) for one in node.users)
+    calls = [node for node in nodes if node.op == "call_module" and node.target in convolutions]
+    found = {str(node.target): True for node in calls if not _all_on_grid(node, modules)}
+    for node in calls:  # of a layer that is called twice, both
+        name, has_relu = str(node.target), all(_is(one, modules, RELU) for one in node.users)
+        found |= {name: found[name] and bool(node.users) and has_relu} if name in found else {}
     return found
 
 
@@ -175,8 +183,17 @@ def _all_on_grid(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     """Whether all who read the node put it onto a grid: layers do, and some operations leave that to their readers."""
     if not node.users or any(one.op == "output" for one in node.users):
         return False
-    passed = [one for one in node.users if not _is(one, modules, LAYERS)]
+    passed = [one for one in node.users if not _has_grid(one, modules)]
     return all(_is(one, modules, PASSING) and _all_on_grid(one, modules) for one in passed)
+
+
+def _has_grid(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether a node calls a layer that puts onto a grid what it reads; a subclass of one has no such layer for it."""
+    return node.op == "call_module" and _is_readable(modules[str(node.target)])
+
+
+def _is_readable(layer: nn.Module) -> bool:
+    return type(layer) in KINDS or isinstance(layer, OnGrid)
 
 
 def _is(node: fx.Node, modules: Mapping[str, nn.Module], kinds: tuple[object, ...]) -> bool:
@@ -190,7 +207,10 @@ def _is(node: fx.Node, modules: Mapping[str, nn.Module], kinds: tuple[object, ..
 def _noting(layers: Mapping[str, nn.Module], note: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
     """Inside the block, `note(name, inputs, outputs)` is called for each layer that runs."""
     handles = [
-        layer.register_forward_hook(lambda _, inputs, outputs, name=name: note(name, inputs[0], outputs))
+        layer.register_forward_hook(
+            lambda _, args, named, outputs, name=name: note(name, (*args, *named.values())[0], outputs),
+            with_kwargs=True,
+        )
         for name, layer in layers.items()
     ]
     try:
@@ -200,5 +220,8 @@ def _noting(layers: Mapping[str, nn.Module], note: Callable[[str, Tensor, Tensor
             handle.remove()
 
 
-def _activation_grid(ends: Ends, grid: Grid) -> ActivationGrid:
-    return ActivationGrid(*scale_and_zero_point(*ends, grid), grid.bits)
+def _calibrated(batches: tuple[Tensor, ...], grid: Grid, observer: str) -> ActivationGrid | None:
+    """The grid for what was seen; None where nothing was."""
+    if not batches:
+        return None
+    return ActivationGrid(*scale_and_zero_point(*observe_batches(batches, grid, observer), grid), grid.bits)

@@ -7,6 +7,7 @@ torch itself, which also runs sparse layers and masks. In both, weights that hav
 
 from efflab.runtime.coded import as_floats, coded_layers
 from efflab.runtime.eager import export_eager, open_eager
+from efflab.runtime.executed import executed_kernels
 from efflab.runtime.export import Artefact, ExportError, evaluating, export
 from efflab.runtime.integer import Planned, export_integers, plan_kernels
 from efflab.runtime.parity import Parity, parity, running
@@ -29,6 +30,7 @@ __all__ = [
     "as_floats",
     "coded_layers",
     "evaluating",
+    "executed_kernels",
     "export",
     "export_eager",
     "export_integers",

@@ -49,15 +49,16 @@ def pack(layer: OnGrid) -> Packed:
         ValueError: the weight has no scale per group, or groups of another size than a block may have.
     """
     block = layer.group_size
-    if block not in BLOCKS:
+    if block is None or block not in BLOCKS:
         raise ValueError(f"group_size must be one of {', '.join(map(str, BLOCKS))} for weights in blocks, not {block}")
     bits = next(bits for bits in BITS if layer.bits <= bits)
     middle = 2 ** (bits - 1)
-    integers = layer.integers().int() + middle  # (out, in), 0 ... 2**bits - 1
+    integers, zeros = (one.int() + middle for one in (layer.integers(), layer.zero_point))  # 0 ... 2**bits - 1
     n_out, n_in = integers.shape
-    padded = F.pad(integers, (0, -n_in % block), value=middle)  # (out, blocks * block)
+    padded = zeros.repeat_interleave(block, dim=1)  # (out, blocks * block): zeros fill up the last block
+    padded[:, :n_in] = integers
     rows = packed_bytes(padded.reshape(-1, block), bits).reshape(n_out, -1, block * bits // 8)
-    zero_points = None if layer.is_symmetric else packed_bytes(layer.zero_point.int() + middle, bits).flatten()
+    zero_points = None if layer.is_symmetric else packed_bytes(zeros, bits).flatten()
     return Packed(bits, block, rows, layer.scale.float().flatten(), zero_points)
 
 

@@ -21,6 +21,7 @@ Where we simplify: weights of 2 to 7 bits lie in 8-bit integers, because no kern
 work: `onnxruntime.quantization.quantize_static`, which chooses its own scales.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,15 @@ from torch import nn
 
 from efflab.runtime.blocks import BITS, BLOCKS
 from efflab.runtime.export import Artefact, ExportError, export
-from efflab.runtime.integer_nodes import CONTRIB, Replacement, dynamic_product, in_blocks, out_axis, static_product
+from efflab.runtime.integer_nodes import (
+    CONTRIB,
+    Replacement,
+    dynamic_product,
+    fits_bias,
+    in_blocks,
+    out_axis,
+    static_product,
+)
 from efflab.runtime.nodes import layer_names
 from efflab.runtime.quantized import OnGrid, bits_text, quantized_layers
 
@@ -40,6 +49,8 @@ if TYPE_CHECKING:
 
 PRODUCTS = ("Conv", "Gemm", "MatMul")
 """The operations that a linear layer or a convolution becomes."""
+FLAT = "efflab.flat"
+"""The name of the shape (n, everything else): 0 keeps an axis, -1 takes what is left."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,10 @@ def _plan(layer: nn.Module, dynamic: bool) -> Planned:
         return Planned("float", "its activations lie on no grid, so its integers become floats before each run")
     if layer.reads.bits != 8:
         return Planned("float", f"no kernel here reads activations of {bits_text(layer.reads.bits)}: take 8")
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
+        return Planned("float", f"its padding, {layer.padding_mode!r}, is an operation of its own, in floats")
+    if not fits_bias(layer):
+        return Planned("float", "its bias is so large beside its weights that 32 bits do not hold it in their steps")
     return Planned("int8")
 
 
@@ -116,6 +131,7 @@ def export_integers(
     artefact = export(model, shape, folder, name)
     whole = onnx.load(artefact.path)
     _replace_products(whole.graph, model, dynamic=dynamic)
+    _let_grids_pass(whole.graph)
     if any(node.domain == CONTRIB for node in whole.graph.node):
         whole.opset_import.append(onnx.helper.make_opsetid(CONTRIB, 1))
     onnx.save(whole, artefact.path)
@@ -127,18 +143,20 @@ def _replace_products(graph: "GraphProto", model: nn.Module, *, dynamic: bool) -
     from onnx import numpy_helper
 
     plan, layers = plan_kernels(model, dynamic=dynamic), quantized_layers(model)
-    owners = product_layers(graph)
+    owners = product_layers(graph, dict(model.named_modules()))
     if missing := sorted(set(layers) - set(owners.values())):
         raise ExportError(f"layer {missing[0]!r} has no product of its own in the graph: its forward pass hides it")
     weights = {weight.name: weight for weight in graph.initializer}
     nodes: list[NodeProto] = []
+    numbers: dict[str, NDArray[np.generic]] = {}
     for node in list(graph.node):
-        made = Replacement([node])
+        made = Replacement(node.name, [node])
         if (layer := owners.get(node.name)) in layers:
             _check_weight(numpy_helper.to_array(weights[node.input[1]]), node, layers[layer], layer)
             made = _replacement(node, layers[layer], plan[layer].kernel)
         nodes += made.nodes
-        graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in made.numbers.items())
+        numbers |= made.numbers  # a weight that is used twice is stored once
+    graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in numbers.items())
     read = {value for node in nodes for value in node.input}
     kept = [weight for weight in graph.initializer if weight.name in read]
     del graph.node[:], graph.initializer[:]
@@ -146,9 +164,25 @@ def _replace_products(graph: "GraphProto", model: nn.Module, *, dynamic: bool) -
     graph.initializer.extend(kept)
 
 
-def product_layers(graph: "GraphProto") -> dict[str, str]:
-    """The layer of each product with a weight, by the name of the node; the model itself is "model"."""
-    layers = layer_names(node.name for node in graph.node)
+def _let_grids_pass(graph: "GraphProto") -> None:
+    """Write Flatten as Reshape, in place: ONNX Runtime moves grids through the one and not through the other."""
+    from onnx import numpy_helper
+
+    flat = [node for node in graph.node if node.op_type == "Flatten" and all(one.i == 1 for one in node.attribute)]
+    for node in flat:
+        node.op_type = "Reshape"
+        node.input.append(FLAT)
+        del node.attribute[:]
+    if flat:
+        graph.initializer.append(numpy_helper.from_array(np.array([0, -1]), FLAT))
+
+
+def product_layers(graph: "GraphProto", modules: Iterable[str]) -> dict[str, str]:
+    """The layer of each product with a weight, by the name of the node; the model itself is "model".
+
+    modules: the names of all modules of the model.
+    """
+    layers = layer_names((node.name for node in graph.node), modules)
     weights = {weight.name for weight in graph.initializer}
     products = [node for node in graph.node if node.op_type in PRODUCTS and node.input[1] in weights]
     return {node.name: layers.get(node.name, "") or "model" for node in products}
@@ -170,5 +204,5 @@ def _replacement(node: "NodeProto", layer: OnGrid, kernel: str) -> Replacement:
     if kernel == "int8 dynamic":
         return dynamic_product(node, layer)
     if layer.group_size is not None or not layer.has_zero:
-        return Replacement([node])  # no integers of this kind can be stored: floats stay
+        return Replacement(node.name, [node])  # no integers of this kind can be stored: floats stay
     return static_product(node, layer, is_whole=kernel == "int8")

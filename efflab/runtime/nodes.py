@@ -24,12 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from onnx import GraphProto, NodeProto
 
-ADDED = re.compile(r"(_token_\d+|_nchwc|/MatMulAddFusion)+$")
+ADDED = re.compile(r"(_token_\d+|_nchwc|_pre_q|/MatMulAddFusion)+$")
 """What ONNX Runtime appends to the name of the node, or of the result, that it replaces."""
 AGAIN = re.compile(r"_\d+$")
 """What the exporter appends to the name of a layer that is called once more."""
+
+GRIDS = ("QuantizeLinear", "DequantizeLinear")
+"""What moves numbers onto a grid and back; where a kernel multiplies integers, it is a part of that kernel."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def trace_nodes(path: Path, executed: Sequence[str]) -> dict[str, Origin]:
 
     graph = onnx.load(path, load_external_data=False).graph
     nodes = [node for node in graph.node if node.op_type != "Constant"]
-    weights = {weight.name for weight in graph.initializer}
+    weights = stored_numbers(graph)
     layers = layer_names(node.name for node in nodes)
     found = {}
     for name, group in _members(nodes, executed, weights).items():
@@ -66,10 +69,18 @@ def trace_nodes(path: Path, executed: Sequence[str]) -> dict[str, Origin]:
     return found
 
 
-def layer_names(nodes: Iterable[str]) -> dict[str, str]:
+def stored_numbers(graph: "GraphProto") -> set[str]:
+    """The names of the numbers that the file holds, as they are or as the floats that its integers stand for."""
+    stored = {weight.name for weight in graph.initializer}
+    dequantized = [node for node in graph.node if node.op_type == "DequantizeLinear" and set(node.input) <= stored]
+    return stored.union(*(node.output for node in dequantized))
+
+
+def layer_names(nodes: Iterable[str], modules: Iterable[str] = ()) -> dict[str, str]:
     """The layer of each node that carries the name of one; "" is the model itself, between its layers.
 
-    A module inside a container has its container's name in its own, and a second call has a number behind it.
+    A module inside a container has its container's name in its own, and a second call has a number behind it, unless
+    the number is a part of a name among `modules`.
 
     Example:
         >>> layer_names(["/stem/stem.0/Conv", "/act/Relu", "/block/conv/Conv", "/act_1/Relu", "/Add", "Identity_0"])
@@ -78,17 +89,17 @@ def layer_names(nodes: Iterable[str]) -> dict[str, str]:
     """
     scopes = {name: name[1:].split("/")[:-1] for name in nodes if name.startswith("/")}
     known = {_joined(scope[:depth]) for scope in scopes.values() for depth in range(1, len(scope) + 1)}
-    return {name: _joined(scope, known) for name, scope in scopes.items()}
+    return {name: _joined(scope, known, modules) for name, scope in scopes.items()}
 
 
-def _joined(scope: Sequence[str], known: Iterable[str] = ()) -> str:
+def _joined(scope: Sequence[str], known: Iterable[str] = (), modules: Iterable[str] = ()) -> str:
     """["stem", "stem.0"] as "stem.0", ["block", "conv"] as "block.conv"; ["act_1"] as "act" if that is known."""
     path, last = "", ""
     for part in scope:
         inner = part.removeprefix(f"{last}.") if last else part
         path, last = f"{path}.{inner}" if path else inner, part
         first = AGAIN.sub("", path)
-        path = first if first in known else path
+        path = first if first in known and path not in modules else path
     return path
 
 
@@ -131,4 +142,5 @@ def _claim(start: "NodeProto", name: str, maker: dict[str, "NodeProto"], owner: 
 
 
 def _has_weights(node: "NodeProto", weights: set[str]) -> bool:
-    return any(value in weights for value in node.input)
+    """Whether it reads numbers of the file, and not only the step of a grid."""
+    return node.op_type not in GRIDS and any(value in weights for value in node.input)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 RUNTIME = "onnxruntime"
 """The name by which an artefact asks for ONNX Runtime."""
+CHANGING_ANSWERS = ("WeightBiasQuantization",)
+"""What a session must not do: put float weights onto grids of its own where their inputs lie on one."""
 
 
 def session(artefact: "Artefact", *, threads: int = 1) -> "onnxruntime.InferenceSession":
@@ -110,14 +112,16 @@ def forward_pass(session: "onnxruntime.InferenceSession", batch: int, shape: lis
     return lambda: session.run(None, feed)
 
 
-def open_file(path: str | bytes, threads: int, *, profile: str = "") -> "onnxruntime.InferenceSession":
+def open_file(
+    path: str | bytes, threads: int, *, profile: str = "", optimized: str = ""
+) -> "onnxruntime.InferenceSession":
     """A session for the ONNX file at `path`, or for what such a file holds, on `threads` threads, silent and private.
 
     The threads do not spin while they wait. Spinning makes one session alone a little faster, but it takes a
     core from the notebook beside it, and the sessions of a comparison would slow each other down.
 
     With `profile`, the beginning of a path, the session writes what each node took to a file whose name begins so,
-    when the session ends.
+    when the session ends. With `optimized`, a path, it writes the graph that it executes to that file.
     """
     onnxruntime = load()
     options = onnxruntime.SessionOptions()
@@ -128,5 +132,9 @@ def open_file(path: str | bytes, threads: int, *, profile: str = "") -> "onnxrun
     if profile:
         options.enable_profiling = True
         options.profile_file_prefix = profile
+    if optimized:
+        options.optimized_model_filepath = optimized
     options.log_severity_level = 4  # fatal only: what goes wrong is raised as well
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        path, options, providers=["CPUExecutionProvider"], disabled_optimizers=[*CHANGING_ANSWERS]
+    )
