@@ -35,6 +35,7 @@ from efflab.training import Progress
 
 if TYPE_CHECKING:
     from efflab.lab.diagnosis import Diagnosis
+    from efflab.lab.kernels import Kernel, NoKernel
     from efflab.lab.rates import Rates
     from efflab.widgets.bench import Bench
 
@@ -220,6 +221,27 @@ class Lab(Cuts, Sweeps, BitBudgets):
         pruned, base = self.build(recipe), self._networks.base
         options: dict[str, Any] = {"batch": batch, "threads": threads, "rows": rows, "stale": stale}
         return measure_states(pruned, base, self.data.shape, stopwatch=torch_stopwatch(), **options)
+
+    def kernels(
+        self,
+        recipe: Recipe = (),
+        *,
+        batch: int = 1,
+        threads: int = 1,
+        ways: Sequence[str] | None = None,
+        stale: Callable[[], bool] | None = None,
+    ) -> "Iterator[Kernel | NoKernel]":
+        """Yield the recipe's network run in floats and in five kinds of integers, each measured: `lab/kernels.py`.
+
+        Raises:
+            ValueError: there is no such way, or as `build`.
+            ExportError: the network cannot be written in floats.
+            SpeedError: a file could not be timed.
+        """
+        from efflab.lab.kernels import measure_kernels
+
+        options: dict[str, Any] = {"batch": batch, "threads": threads, "ways": ways, "stale": stale}
+        return measure_kernels(self.build(recipe), self.data, stopwatch=stopwatch(), **options)
 
     def diagnose(
         self,
