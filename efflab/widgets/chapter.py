@@ -23,6 +23,7 @@ from efflab.widgets.break_even import BreakEvenExplorer
 from efflab.widgets.calculator import Calculator
 from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.judging import Judging
+from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.states import FourStates
@@ -75,6 +76,14 @@ class Chapter:
             TypeError: `FourStates` has no such option.
         """
         return FourStates(lab, gate=self.predict(prediction) if prediction else None, **options)
+
+    def kernels(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Kernels:
+        """One network in floats and in integers. `prediction` is asked for first; options: as for `Kernels`.
+
+        Raises:
+            TypeError: `Kernels` has no such option.
+        """
+        return Kernels(lab, gate=self.predict(prediction) if prediction else None, **options)
 
     def diagnosis(
         self,

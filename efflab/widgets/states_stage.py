@@ -15,7 +15,7 @@ from efflab.lab import Lab, Preview
 from efflab.lab.states import ROWS, NoState, State
 from efflab.measure import count_work
 from efflab.prune import remove_neurons
-from efflab.recipe import Step
+from efflab.recipe import Recipe, Step
 from efflab.widgets.parts import code_html
 from efflab.widgets.tiles import badge, score_tile, tile
 from efflab.widgets.view import PictureView
@@ -69,17 +69,26 @@ class StatesStage(ipywidgets.VBox):
 
 def script(one: Step, batch: str) -> str:
     """The states of this step as a loop in Python."""
-    technique = one.technique
-    module = technique.function.__module__
-    imports = ["from efflab import step", *([f"from {module} import {technique.name}"] if module != "__main__" else [])]
-    settings = ", ".join(f"{name}={value!r}" for name, value in one.values.items())
     lines = [
-        *imports,
-        f"recipe = (step({technique.name}, {settings}),)",
+        *recipe_lines((one,)),
         f"for state in lab.states(recipe, batch={batch}):",
         "    print(state.name, state.runtime, state.n_bytes, state.speed.verdict)",
     ]
     return "\n".join(lines)
+
+
+def recipe_lines(recipe: Recipe) -> list[str]:
+    """Python that makes a recipe, imports included; a technique of a notebook is there already."""
+    techniques = dict.fromkeys(one.technique for one in recipe)
+    modules = {one.name: one.function.__module__ for one in techniques}
+    imports = [f"from {module} import {name}" for name, module in modules.items() if module != "__main__"]
+    steps = "".join(f"{_step_text(one)}, " for one in recipe)
+    return ["from efflab import step", *imports, f"recipe = ({steps.removesuffix(' ')})"]
+
+
+def _step_text(one: Step) -> str:
+    settings = ", ".join(f"{name}={value!r}" for name, value in one.values.items())
+    return f"step({', '.join(part for part in (one.technique.name, settings) if part)})"
 
 
 def sentence(settings: Mapping[str, Setting], states: Sequence[AnyState]) -> str:
