@@ -36,7 +36,7 @@ def kernel_times(kernels: Sequence[AnyKernel]) -> Picture:
     """
     rows = _rows(kernels)
     longest = max([row.speed.now.q3_ms for row in rows if isinstance(row, Kernel)], default=1.0)
-    traces = [_trace(look, rows, _ms, _two_lines) | {"error_x": _quartiles(look, rows)} for look in LOOKS]
+    traces = [_trace(look, rows, _ms) | {"error_x": _quartiles(look, rows)} for look in LOOKS] + [_words(rows)]
     batch = next((f" of {row.speed.batch}" for row in rows if isinstance(row, Kernel)), "")
     layout = bar_layout(WAYS, f"one run, batch{batch} (ms)", longest, room=WORDS_ROOM) | {"barmode": "overlay"}
     return Picture(draw(traces, layout), _time_sentence(rows), _table(rows))
@@ -71,12 +71,15 @@ def _of(look: str, rows: Sequence[AnyKernel]) -> list[tuple[int, AnyKernel]]:
 
 
 def _trace(
-    look: str, rows: Sequence[AnyKernel], length: Callable[[Kernel], float], words: Callable[[Kernel], str]
+    look: str,
+    rows: Sequence[AnyKernel],
+    length: Callable[[Kernel], float],
+    words: Callable[[AnyKernel], str] = lambda row: "",
 ) -> Json:
     """One trace for each look, so that the legend tells them apart."""
     own = _of(look, rows)
     lengths = [length(row) if isinstance(row, Kernel) else 0.0 for _, row in own]
-    texts = [words(row) if isinstance(row, Kernel) else _missing(row) for _, row in own]
+    texts = [words(row) for _, row in own]
     return bars(look, [place for place, _ in own], lengths, texts, LOOKS[look])
 
 
@@ -96,29 +99,41 @@ def _megabytes(row: Kernel) -> float:
     return row.n_bytes / 1e6
 
 
-def _time_words(row: Kernel) -> str:
-    """Behind the bar; the float file is what the others are compared with."""
+def _words(rows: Sequence[AnyKernel]) -> Json:
+    """What stands to the right of bar and quartiles, in two short lines."""
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": [row.speed.now.q3_ms if isinstance(row, Kernel) else 0.0 for row in rows],
+        "y": list(range(len(rows))),
+        "text": [f" {_time_words(row).replace(', ', '<br> ')}" for row in rows],
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _time_words(row: AnyKernel) -> str:
+    """Milliseconds, and how they compare with those of the float file; that one is not compared with itself."""
+    if isinstance(row, NoKernel):
+        return _missing(row)
     return ms_text(_ms(row)) + (f", {row.speed.verdict}" if row.way != WAYS[0] else "")
 
 
-def _two_lines(row: Kernel) -> str:
-    """The same in two short lines."""
-    return _time_words(row).replace(", ", "<br> ")
-
-
-def _size_words(row: Kernel) -> str:
+def _size_words(row: AnyKernel) -> str:
+    if isinstance(row, NoKernel):
+        return _missing(row)
     return f"{bytes_text(row.n_bytes)}, {score_text(row.evaluation.value, row.evaluation.task)}"
 
 
-def _missing(row: AnyKernel) -> str:
+def _missing(row: NoKernel) -> str:
     """Why there is no number, in few words; the whole reason is in the table."""
-    if isinstance(row, Kernel):
-        return ""
     return NOT_YET if row.reason == NOT_YET else NOT_POSSIBLE
 
 
 def _time_sentence(rows: Sequence[AnyKernel]) -> str:
-    said = "; ".join(f"{row.way} {_time_words(row) if isinstance(row, Kernel) else _missing(row)}" for row in rows)
+    said = "; ".join(f"{row.way} {_time_words(row)}" for row in rows)
     speeds = [row.speed for row in rows if isinstance(row, Kernel)]
     if not speeds:
         return f"{said}."
@@ -128,7 +143,7 @@ def _time_sentence(rows: Sequence[AnyKernel]) -> str:
 
 
 def _size_sentence(rows: Sequence[AnyKernel]) -> str:
-    said = "; ".join(f"{row.way} {_size_words(row) if isinstance(row, Kernel) else _missing(row)}" for row in rows)
+    said = "; ".join(f"{row.way} {_size_words(row)}" for row in rows)
     return f"Files, and how often they are right on validation data: {said}."
 
 

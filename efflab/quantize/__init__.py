@@ -30,6 +30,13 @@ from efflab.quantize.grids import (
 from efflab.quantize.observers import Kept, Observer, observe, observe_batches
 from efflab.quantize.outliers import OutlierErrors, integer_product, mixed_product, plant_outlier, scan_outliers
 from efflab.quantize.rounding import learn_rounding
+from efflab.quantize.saturation import (
+    Saturation,
+    exact_product,
+    may_saturate,
+    saturating_product,
+    simulate_saturation,
+)
 from efflab.quantize.sharing import Granularity
 from efflab.quantize.weights import GroupSize, Scheme, WeightObserver, quantizable_layers, quantize_weights
 
@@ -47,6 +54,7 @@ __all__ = [
     "Observer",
     "OutlierErrors",
     "Pair",
+    "Saturation",
     "Scheme",
     "Seen",
     "Start",
@@ -56,6 +64,7 @@ __all__ = [
     "cosine",
     "dequantize",
     "equalize",
+    "exact_product",
     "fake_quantize",
     "find_folds",
     "find_pairs",
@@ -64,6 +73,7 @@ __all__ = [
     "integer_range",
     "learn_rounding",
     "max_error",
+    "may_saturate",
     "mean_squared_error",
     "mixed_product",
     "observe",
@@ -75,11 +85,13 @@ __all__ = [
     "quantize_activations",
     "quantize_weights",
     "record_activations",
+    "saturating_product",
     "scale_and_zero_point",
     "scan_bit_sensitivity",
     "scan_outliers",
     "share_weights",
     "signal_to_noise_db",
+    "simulate_saturation",
     "ternarize",
     "train_centroids",
 ]

@@ -18,7 +18,7 @@ Where we simplify: unsigned integers, one scale for a whole activation, and sums
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -111,7 +111,7 @@ def record_activations(model: nn.Module, images: Tensor) -> dict[str, Seen]:
         if name in outputs:
             gives.setdefault(name, []).append(y.relu() if outputs[name] else y)
 
-    with evaluating(model), _noting(layers, note):
+    with evaluating(model), noting(layers, note):
         try:
             for batch in images.split(BATCH):
                 model(batch)
@@ -204,15 +204,15 @@ def _is(node: fx.Node, modules: Mapping[str, nn.Module], kinds: tuple[object, ..
 
 
 @contextmanager
-def _noting(layers: Mapping[str, nn.Module], note: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
-    """Inside the block, `note(name, inputs, outputs)` is called for each layer that runs."""
-    handles = [
-        layer.register_forward_hook(
-            lambda _, args, named, outputs, name=name: note(name, (*args, *named.values())[0], outputs),
-            with_kwargs=True,
-        )
-        for name, layer in layers.items()
-    ]
+def noting(layers: Mapping[str, nn.Module], note: Callable[[str, Tensor, Tensor], object]) -> Iterator[None]:
+    """Inside the block, `note(name, inputs, outputs)` is called for each layer that runs; its result is dropped."""
+    handles = []
+    for name, layer in layers.items():
+
+        def hook(_: nn.Module, args: Any, named: Any, outputs: Tensor, name: str = name) -> None:
+            note(name, (*args, *named.values())[0], outputs)
+
+        handles.append(layer.register_forward_hook(hook, with_kwargs=True))
     try:
         yield
     finally:

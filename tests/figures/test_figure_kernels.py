@@ -15,7 +15,13 @@ def bars_of(picture, name):
 
 
 def words_of(picture):
-    return {y: word.strip() for trace in picture.figure.data for y, word in zip(trace.y, trace.text, strict=True)}
+    pairs = [pair for trace in picture.figure.data for pair in zip(trace.y, trace.text, strict=True)]
+    return {y: word.strip() for y, word in pairs if word.strip()}
+
+
+def test_the_words_stand_behind_the_quartiles():
+    rows = all_kernels()
+    assert list(kernel_times(rows).figure.data[-1].x) == [row.speed.now.q3_ms for row in rows]
 
 
 def test_bars_are_milliseconds_and_hatched_where_floats_are_multiplied():

@@ -209,6 +209,18 @@ def test_a_layer_that_is_called_twice_has_one_grid_for_all_that_it_reads(data):
     assert torch.equal(quantized.conv.gives.scale, given.scale)
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_a_layer_that_is_called_twice_one_reader_without_relu_is_enough(is_first):
+    def forward(model: nn.Module, x: Tensor) -> Tensor:
+        first = model.conv(x)
+        second = model.conv(torch.tanh(first) if is_first else torch.relu(first))
+        return first.relu().mean() + second.mean() if not is_first else first.mean() + second.relu().mean()
+
+    model = Calls(forward)
+    model.conv = nn.Conv2d(1, 1, 3, padding=1)
+    assert outputs_without_reader(model) == {"conv": False}
+
+
 def test_where_the_forward_pass_cannot_be_followed_all_convolutions_give_on_a_grid(data):
     class Deciding(nn.Module):
         def __init__(self) -> None:

@@ -14,7 +14,14 @@ from efflab.data import Data, Split
 from efflab.measure import compute_size
 from efflab.measure.machine import describe_machine
 from efflab.prune import prune_weights
-from efflab.quantize import Grid, fold_batch_norms, quantize_activations, quantize_weights, scale_and_zero_point
+from efflab.quantize import (
+    Grid,
+    fold_batch_norms,
+    may_saturate,
+    quantize_activations,
+    quantize_weights,
+    scale_and_zero_point,
+)
 from efflab.quantize.grids import fake_quantize
 from efflab.runtime import (
     Artefact,
@@ -33,9 +40,8 @@ from efflab.runtime.integer_nodes import BIAS_STEPS
 from efflab.runtime.quantized import on_grid
 
 SHAPE = (4, 6, 6)
-MACHINE = describe_machine()
-BITS = 8 if MACHINE.has("VNNI") or not MACHINE.has("AVX2") else 7
-"""Of weights. Without VNNI, AVX2 adds up products of 8 bits in 16, which saturates; those of 7 bits fit."""
+BITS = 7 if may_saturate(describe_machine()) else 8
+"""Of weights: where products of 8 bits saturate, those of 7 do not."""
 
 
 def images(n: int = 40, seed: int = 1) -> Tensor:
