@@ -193,7 +193,7 @@ def _has_grid(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
 
 
 def _is_readable(layer: nn.Module) -> bool:
-    return type(layer) in KINDS or isinstance(layer, OnGrid)
+    return type(layer) in PLAIN or isinstance(layer, OnGrid)
 
 
 def _is(node: fx.Node, modules: Mapping[str, nn.Module], kinds: tuple[object, ...]) -> bool:

@@ -108,6 +108,19 @@ def test_a_newer_batch_ends_the_measurement_of_an_older_one(panel, lab):
     assert len(panel._measured["8"]) == 2
 
 
+def test_what_comes_after_a_newer_batch_was_asked_for_is_not_drawn(panel, lab):
+    def heedless(recipe=(), *, batch=1, stale=None):
+        for number, way in enumerate(WAYS):
+            if batch == 8 and number == 2:
+                panel.set(batch="64")
+            yield kernel(way)
+
+    lab.kernels = heedless
+    panel.set(batch="8")
+    worker().wait(SECONDS)
+    assert [len(panel._measured[batch]) for batch in ("8", "64")] == [2, len(WAYS)]
+
+
 def test_an_error_is_a_sentence_and_the_next_batch_works(panel, lab):
     def fail(number: int) -> None:
         raise SpeedError("the stopwatch's subprocess died")
@@ -153,6 +166,18 @@ def test_the_control_waits_for_the_prediction_and_the_answer_comes_with_its_batc
     assert lab.asked == [((), 64)]
     assert gate.measured == pytest.approx(2.5)
     assert panel.readout.sentence.endswith("Your prediction has its answer now, above.")
+
+
+def test_another_batch_than_that_of_the_prediction_gives_no_answer(lab, gate):
+    panel = Kernels(lab, batch="64", gate=gate, answer=times_faster)
+    gate.lock_in(2.0)
+    panel.set(batch="1")
+    worker().wait(SECONDS)
+    assert lab.asked == [((), 1)]
+    assert gate.measured is None
+    panel.set(batch="64")
+    worker().wait(SECONDS)
+    assert gate.measured == pytest.approx(2.5)
 
 
 def test_what_is_no_recipe_and_no_batch_is_named(lab):
