@@ -16,18 +16,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from efflab.data import Data, Split
+from efflab.knobs import Range
 from efflab.runtime.coded import Coded, refuse_coded
 from efflab.runtime.quantized import OnGrid
 from efflab.runtime.shared import SharedValues, shared_layers
 
 M = TypeVar("M", bound=nn.Module)
+Epochs = Annotated[int, Range(1, 30, 1, "passes over the training data")]
+LearningRate = Annotated[float, Range(0.0001, 0.01, 0.0001, "largest learning rate")]
 
 
 @dataclass(frozen=True)

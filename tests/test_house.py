@@ -28,6 +28,7 @@ NEIGHBOURS = {
     ("models", "training"): "the maker of the checkpoints trains them",
     ("models", "runtime"): "layers whose weights have a code are not saved as if they were floats",
     ("training", "data"): "the loss belongs to the data",
+    ("training", "knobs"): "how long and how fast are knobs of every technique that trains",
     ("training", "runtime"): "layers whose weights have a code are not trained as if they were floats",
     ("measure", "data"): "the score belongs to the data",
     ("measure", "runtime"): "what is timed and weighed is what would be shipped",

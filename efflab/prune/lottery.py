@@ -17,9 +17,9 @@ from efflab.knobs import Choice, Range, technique
 from efflab.models import reset_weights
 from efflab.prune.masks import Sparsity, masks_for
 from efflab.prune.scores import score
-from efflab.prune.tuning import LearningRate, fine_tune
+from efflab.prune.tuning import fine_tune
 from efflab.prune.weights import prunable_weights, zero_removed
-from efflab.training import Progress, copy_model, train
+from efflab.training import LearningRate, Progress, copy_model, train
 
 BothEpochs = Annotated[int, Range(1, 30, 1, "passes over the training data in each of the two trainings")]
 Restart = Annotated[str, Choice(("rewind", "random"), "the weights that the ticket starts from")]

@@ -16,9 +16,9 @@ from efflab.data import Data
 from efflab.knobs import Range, technique
 from efflab.prune.masks import Sparsity, masks_for
 from efflab.prune.scores import score
-from efflab.prune.tuning import Epochs, LearningRate, fine_tune
+from efflab.prune.tuning import fine_tune
 from efflab.prune.weights import prunable_weights, prune_weights, zero_removed
-from efflab.training import Progress, copy_model, keep_best, train
+from efflab.training import Epochs, LearningRate, Progress, copy_model, keep_best, train
 
 RoundEpochs = Annotated[int, Range(1, 30, 1, "passes over the training data in each round")]
 Rounds = Annotated[int, Range(1, 10, 1, "rounds of pruning and training")]

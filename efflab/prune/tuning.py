@@ -4,16 +4,11 @@ Reference: Han et al., Learning both weights and connections for efficient neura
 1506.02626.
 """
 
-from typing import Annotated
-
 from torch import nn
 
 from efflab.data import Data
-from efflab.knobs import Range, technique
-from efflab.training import Progress, copy_model, keep_best, train
-
-Epochs = Annotated[int, Range(1, 30, 1, "passes over the training data")]
-LearningRate = Annotated[float, Range(0.0001, 0.01, 0.0001, "largest learning rate")]
+from efflab.knobs import technique
+from efflab.training import Epochs, LearningRate, Progress, copy_model, keep_best, train
 
 
 @technique

@@ -15,17 +15,22 @@ import torch
 from torch import nn
 
 from efflab.data import Data
-from efflab.knobs import Choice, Range, technique
+from efflab.knobs import Choice, technique
 from efflab.quantize.codebook.clustering import STARTS, find_values
 from efflab.quantize.grids import Bits, check_finite
 from efflab.quantize.weights import bits_of, quantizable_layers
 from efflab.runtime.coded import coded_layers
 from efflab.runtime.shared import put_in_codebook, shared_layers
-from efflab.training import Progress, copy_model, keep_best, train
+from efflab.training import (
+    Epochs,
+    LearningRate,
+    Progress,
+    copy_model,
+    keep_best,
+    train,
+)
 
 Start = Annotated[str, Choice(STARTS, "where the shared values start")]
-Epochs = Annotated[int, Range(1, 30, 1, "passes over the training data")]
-LearningRate = Annotated[float, Range(0.0001, 0.01, 0.0001, "largest learning rate")]
 
 
 @technique
