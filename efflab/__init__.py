@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         quantize_weights,
         share_weights,
         train_centroids,
+        train_quantized,
     )
     from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
 
@@ -82,6 +83,7 @@ __all__ = [
     "technique",
     "to_json",
     "train_centroids",
+    "train_quantized",
     "train_ticket",
     "zero_neurons",
 ]

@@ -34,6 +34,7 @@ from efflab.quantize import (
     quantize_weights,
     share_weights,
     train_centroids,
+    train_quantized,
 )
 from efflab.training import Progress
 
@@ -57,6 +58,7 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         equalize,
         quantize_weights,
         quantize_activations,
+        train_quantized,
         share_weights,
         train_centroids,
         learn_rounding,

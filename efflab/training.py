@@ -102,18 +102,19 @@ def train(
     """Train `model` in place on `data.train`; yield a record after each epoch.
 
     With `keep_zeros`, weights that are exactly zero when an epoch starts stay exactly zero. With `keep_codebooks`,
-    weights that share a value go on sharing it: trained are the values, in place of the weights. Stopped, it ends
-    after the current batch and yields no record for the unfinished epoch. The same seed gives the same bits
-    on one machine, as long as the model has no layer that draws from torch's global generator (dropout).
+    weights that share a value go on sharing it: trained are the values, in place of the weights. Layers may read from
+    grids of activations, which stay as they are. Stopped, it ends after the current batch and yields no record for the
+    unfinished epoch. The same seed gives the same bits on one machine, as long as the model has no layer that draws
+    from torch's global generator (dropout).
 
     Raises:
-        ValueError: `epochs` or `batch_size` is not positive, a layer has a code that is not kept, or the loss became
+        ValueError: `epochs` or `batch_size` is not positive, weights have a code that is not kept, or the loss became
         NaN or infinite.
     """
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1, not epochs={epochs}, batch_size={batch_size}")
     moved_off = "training would move them off it: train first, and {encode} what comes out"
-    refuse_coded(model, moved_off, OnGrid if keep_codebooks else Coded)
+    refuse_coded(model, moved_off, OnGrid if keep_codebooks else Coded, weights_only=True)
     safe_layout(model)
     shared = _shared(model)
     moved = [*model.parameters(), *(one.values for one in shared)]  # shared weights have no gradient then, and stay
@@ -126,7 +127,9 @@ def train(
         zeros = _zeros(model) if keep_zeros else []
         total = torch.zeros(())
         for i, (images, labels) in enumerate(_batches(data.train, batch_size, generator), start=1):
-            total += _step(model, data, images, labels, optimizer, zeros, shared) * len(labels)
+            loss = _step(model, data, images, labels, optimizer, zeros, shared)
+            _check_loss(model, loss, number)
+            total += loss * len(labels)
             schedule.step()
             if progress and progress.on_batch:
                 progress.on_batch((number - 1 + i / n_batches) / epochs)
@@ -228,6 +231,13 @@ def _step(
     return loss.detach()
 
 
+def _check_loss(model: nn.Module, loss: Tensor, number: int) -> None:
+    """Raise ValueError if the loss is no number, for whatever came after it would be none either."""
+    if not bool(loss.isfinite()):
+        model.eval()
+        raise ValueError(f"the loss became {float(loss)} in epoch {number}: lower the learning rate")
+
+
 def _zeros(model: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
     """The weights that are exactly zero now, of every matrix and kernel that has some."""
     found = [(parameter, parameter.detach() == 0) for parameter in model.parameters() if parameter.ndim > 1]
@@ -244,8 +254,6 @@ def _shared(model: nn.Module) -> list[SharedValues]:
 def _record(
     model: nn.Module, data: Data, number: int, epochs: int, train_loss: float, progress: Progress | None
 ) -> Epoch:
-    if not train_loss < float("inf"):
-        raise ValueError(f"the loss became {train_loss} in epoch {number}: lower the learning rate")
     record = Epoch(number, epochs, train_loss, validation_score(model, data))
     if progress and progress.on_record:
         progress.on_record(record)

@@ -25,6 +25,7 @@ SPARSITY = 0.7
 CODES = {
     "grid": ("quantize_weights", "quantize_activations", "correct_biases"),
     "learned grid": ("learn_rounding", "quantize_activations", "correct_biases"),
+    "grid in training": ("train_quantized",),
     "codebook": ("share_weights", "train_centroids"),
 }
 """A weight has one code, so a row of techniques ends in one of them."""

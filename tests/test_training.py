@@ -15,6 +15,7 @@ from torch import nn
 
 from efflab import models
 from efflab.data import Data
+from efflab.quantize import quantize_activations
 from efflab.training import Epoch, Progress, copy_model, keep_best, predict, safe_layout, train, validation_score
 
 
@@ -347,6 +348,23 @@ def test_a_loss_that_is_no_number_gets_a_sentence(model, data):
     model.output.weight.data[0, 0] = float("nan")
     with pytest.raises(ValueError, match=r"^the loss became nan in epoch 1: lower the learning rate$"):
         list(train(model, data, epochs=2))
+
+
+def test_the_first_loss_that_is_no_number_ends_it_and_leaves_the_model_in_evaluation_mode(model, data):
+    heard: list[float] = []
+    model.output.weight.data[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="nan"):
+        list(train(model, data, epochs=2, batch_size=50, progress=Progress(on_batch=heard.append)))
+    assert heard == []
+    assert not model.training
+
+
+def test_layers_that_read_from_grids_train_and_the_grids_stay(data):
+    network = quantize_activations(support.tiny_mlp(), data=data, bits=4)
+    weight, scale = network.hidden2.weight.detach().clone(), network.hidden2.reads.scale.clone()
+    list(train(network, data, epochs=1))
+    assert not torch.equal(network.hidden2.weight, weight)
+    assert torch.equal(network.hidden2.reads.scale, scale)
 
 
 def test_a_loss_without_end_gets_a_sentence(data):

@@ -12,6 +12,7 @@ from efflab.quantize.activations import (
     record_activations,
 )
 from efflab.quantize.allocation import TRIED, BitPoint, allocate_bits, scan_bit_sensitivity
+from efflab.quantize.aware import gradient_scale, initial_step, learned_step, straight_through, train_quantized
 from efflab.quantize.biases import correct_biases
 from efflab.quantize.codebook import Start, share_weights, train_centroids
 from efflab.quantize.equalizing import Pair, equalize, find_pairs
@@ -69,9 +70,12 @@ __all__ = [
     "find_folds",
     "find_pairs",
     "fold_batch_norms",
+    "gradient_scale",
+    "initial_step",
     "integer_product",
     "integer_range",
     "learn_rounding",
+    "learned_step",
     "max_error",
     "may_saturate",
     "mean_squared_error",
@@ -92,6 +96,8 @@ __all__ = [
     "share_weights",
     "signal_to_noise_db",
     "simulate_saturation",
+    "straight_through",
     "ternarize",
     "train_centroids",
+    "train_quantized",
 ]

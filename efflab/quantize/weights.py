@@ -140,7 +140,7 @@ def _quantize(
 ) -> None:
     """Put the one weight of some layers onto a grid, in place."""
     weight = layers[0].get_parameter("weight")
-    _check_zeros(weight, grid)
+    check_zeros(weight, grid)
     values = weight if group_size is None else weight.flatten(1)  # (out, inputs)
     ends = observe(values, grid, observer, granularity=granularity, group_size=group_size or 1)
     scale, zero_point = scale_and_zero_point(*ends, grid)
@@ -150,8 +150,8 @@ def _quantize(
         put_on_grid(layer, *stored, bits=grid.bits, is_symmetric=grid.is_symmetric, group_size=group_size)
 
 
-def _check_zeros(weight: Tensor, grid: Grid) -> None:
-    """Raise ValueError if zeros would be filled again."""
+def check_zeros(weight: Tensor, grid: Grid) -> None:
+    """Raise ValueError if zeros would be filled again. weight: (any shape)."""
     n_zeros = int((weight == 0).count_nonzero())
     if grid.is_binary and n_zeros:
         raise ValueError(

@@ -61,11 +61,11 @@ def coded_layers(model: nn.Module) -> dict[str, Coded]:
     return {name or "model": layer for name, layer in model.named_modules() if isinstance(layer, Coded)}
 
 
-def refuse_coded(model: nn.Module, why: str, kind: type[Coded] = Coded) -> None:
-    """Raise ValueError if a layer of this kind has a code.
+def refuse_coded(model: nn.Module, why: str, kind: type[Coded] = Coded, *, weights_only: bool = False) -> None:
+    """Raise ValueError if a layer of this kind has a code; with `weights_only`, its activations may have one.
 
     `why` says what would happen to it, and which order works; "{encode}" in it becomes what is done to get such a code.
     """
     for name, layer in coded_layers(model).items():
-        if isinstance(layer, kind):
+        if isinstance(layer, kind) and (layer.has_coded_weight or not weights_only):
             raise ValueError(f"layer {name!r} has {layer.code}, and {why.format(encode=layer.encode)}")
