@@ -21,6 +21,7 @@ from efflab.lab.answers import Preview, Report
 from efflab.lab.bits import BitBudgets
 from efflab.lab.cuts import Cuts
 from efflab.lab.encoding import EncodedNetwork, encode_network
+from efflab.lab.grids import Grids
 from efflab.lab.kept import Kept
 from efflab.lab.networks import Networks
 from efflab.lab.shipping import Weighed, new_folder, passing_folder, ship, stopwatch, torch_stopwatch
@@ -43,7 +44,7 @@ N_JUDGED = 500
 """Complete previews that a lab keeps: going back to a setting costs nothing."""
 
 
-class Lab(Cuts, Sweeps, BitBudgets):
+class Lab(Cuts, Grids, BitBudgets, Sweeps):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     name: what the journal calls the base; that of its checkpoint, or of its class and data.

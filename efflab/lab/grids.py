@@ -1,0 +1,62 @@
+"""What a lab says of grids: the weights of a layer on theirs, which layer loses how much, and what layers read."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from efflab.data import Data
+from efflab.lab.activations_on_grid import ActivationsOnGrid, find_activations
+from efflab.lab.grid_errors import GridErrors, find_grid_errors
+from efflab.lab.weights_on_grid import WeightsOnGrid, find_weights_on_grid
+from efflab.recipe import Recipe
+from efflab.training import Progress
+
+N_IMAGES = 100
+"""Calibration images that are shown to find what layers read and give."""
+
+
+class Grids(ABC):
+    """The part of a `Lab` that is about numbers on grids; the lab builds."""
+
+    @property
+    @abstractmethod
+    def data(self) -> Data:
+        """What the models are judged on."""
+
+    @abstractmethod
+    def build(self, recipe: Recipe, *, progress: Progress | None = None) -> nn.Module:
+        """The network that a recipe makes."""
+
+    def on_grid(self, recipe: Recipe, layer: str, channel: int | None = None) -> WeightsOnGrid:
+        """The weights of a layer before and after they went onto their grid; of one channel (a row), or of all.
+
+        Example:
+            >>> from efflab import Lab, quantize_weights, step
+            >>> found = Lab.open("mlp-digits").on_grid((step(quantize_weights, bits=4),), "output", 3)
+            >>> found.line.values.size, int(found.line.held.sum()), found.line.clipped
+            (15, 100, 0.0)
+
+        Raises:
+            ValueError, TypeError: the layer's weights lie on no grid, or it has no such channel.
+        """
+        return find_weights_on_grid(self.build, recipe, layer, channel)
+
+    def grid_errors(self, recipe: Recipe) -> GridErrors:
+        """Each layer's signal to noise, bits and bytes, against the network before anything lay on a grid.
+
+        Raises:
+            ValueError: nothing lies on a grid, or as `build`.
+        """
+        return find_grid_errors(self.build, recipe, self._shown)
+
+    def activations(self, recipe: Recipe, layer: str) -> ActivationsOnGrid:
+        """What a layer reads from calibration images, before and after its grid.
+
+        Raises:
+            ValueError: the layer reads from no grid, or as `build`.
+        """
+        return find_activations(self.build(recipe), layer, self._shown)
+
+    @property
+    def _shown(self) -> Tensor:
+        return self.data.calibration.images[:N_IMAGES]
