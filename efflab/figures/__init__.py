@@ -1,13 +1,17 @@
 """Results in, pictures out: each a plotly figure, one sentence and a table. Never a model, never a clock."""
 
+from efflab.figures.activations import activations
+from efflab.figures.bits_by_layer import bits_by_layer
 from efflab.figures.blocks import blocks
 from efflab.figures.break_even import sparse_speed
 from efflab.figures.channel_sensitivity import channel_sensitivity
 from efflab.figures.filters import filters
 from efflab.figures.frontier import frontier_map
+from efflab.figures.grid_errors import grid_errors
 from efflab.figures.images import changed
 from efflab.figures.layer_times import layer_times
 from efflab.figures.layers import layers
+from efflab.figures.number_line import number_line
 from efflab.figures.pareto import pareto
 from efflab.figures.picture import Picture
 from efflab.figures.roofline import roofline
@@ -19,15 +23,19 @@ from efflab.figures.weights import histogram, mask
 
 __all__ = [
     "Picture",
+    "activations",
+    "bits_by_layer",
     "blocks",
     "changed",
     "channel_sensitivity",
     "filters",
     "frontier_map",
+    "grid_errors",
     "histogram",
     "layer_times",
     "layers",
     "mask",
+    "number_line",
     "pareto",
     "roofline",
     "sensitivity",

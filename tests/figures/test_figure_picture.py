@@ -8,15 +8,19 @@ import torch
 from efflab.data import Classification
 from efflab.figures import (
     Picture,
+    activations,
+    bits_by_layer,
     blocks,
     changed,
     channel_sensitivity,
     filters,
     frontier_map,
+    grid_errors,
     histogram,
     layer_times,
     layers,
     mask,
+    number_line,
     pareto,
     roofline,
     sensitivity,
@@ -32,10 +36,11 @@ from efflab.lab.channels import ChannelPoint
 from efflab.lab.filters import Filters
 from efflab.prune import Point
 from efflab.training import Epoch
+from tests.figures.grid_results import FOUND, READ, STEPS, errors
 from tests.figures.test_figure_roofline import CONV, POOL, ROOF, TIMES, WORK
 from tests.support import product
 
-NAMED = ("layers", "layer times", "blocks", "channel sensitivity")
+NAMED = ("layers", "layer times", "blocks", "channel sensitivity", "grid errors", "bits by layer")
 """Pictures whose vertical axis has the names of the layers, which say it."""
 
 
@@ -66,12 +71,17 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "blocks": blocks([block], highlight="a"),
         "channel sensitivity": channel_sensitivity([alone], baseline),
         "filters": filters(cut),
+        "number line": number_line(FOUND),
+        "number line in steps": number_line(STEPS),
+        "activations": activations(READ),
+        "grid errors": grid_errors(errors()),
+        "bits by layer": bits_by_layer(errors()),
         "pareto": pareto([run], Classification(), batch=1, base=(0.95, 0.3)),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 18
+    assert len(pictures) == 23
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name
