@@ -2,6 +2,7 @@
 
 from efflab.figures.activations import activations
 from efflab.figures.bits_by_layer import bits_by_layer
+from efflab.figures.bits_sensitivity import bits_sensitivity
 from efflab.figures.blocks import blocks
 from efflab.figures.break_even import sparse_speed
 from efflab.figures.channel_sensitivity import channel_sensitivity
@@ -25,6 +26,7 @@ __all__ = [
     "Picture",
     "activations",
     "bits_by_layer",
+    "bits_sensitivity",
     "blocks",
     "changed",
     "channel_sensitivity",

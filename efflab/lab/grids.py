@@ -1,13 +1,17 @@
 """What a lab says of grids: the weights of a layer on theirs, which layer loses how much, and what layers read."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
 from efflab.data import Data
+from efflab.knobs import Setting
 from efflab.lab.activations_on_grid import ActivationsOnGrid, find_activations
+from efflab.lab.bits_alone import BitsPoint, scan_bits
 from efflab.lab.grid_errors import GridErrors, find_grid_errors
 from efflab.lab.weights_on_grid import WeightsOnGrid, find_weights_on_grid
+from efflab.quantize import quantizable_layers
 from efflab.recipe import Recipe
 from efflab.training import Progress
 
@@ -56,6 +60,24 @@ class Grids(ABC):
             ValueError: the layer reads from no grid, or as `build`.
         """
         return find_activations(self.build(recipe), layer, self._shown)
+
+    def bits_alone(self, settings: Mapping[str, Setting] | None = None) -> Iterator[BitsPoint]:
+        """Each layer's weights alone on grids of few bits: the score of each, in the order of the network.
+
+        settings: the other knobs of `quantize_weights`.
+
+        Raises:
+            ValueError, TypeError: no layer can be quantized, or not with these settings.
+        """
+        return scan_bits(self.build(()), self.data, settings or {})
+
+    def quantizable(self) -> tuple[str, ...]:
+        """The layers of the base that may have bits of their own; those that share a weight under the first of them.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return tuple(quantizable_layers(self.build(())))
 
     @property
     def _shown(self) -> Tensor:

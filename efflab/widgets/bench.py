@@ -23,6 +23,7 @@ from efflab.widgets.budgeting import Budgeting
 from efflab.widgets.controls import Control, knobs_to_show
 from efflab.widgets.desk import Desk, buttons
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
+from efflab.widgets.first_tabs import layers_with_knobs
 from efflab.widgets.parts import side_by_side
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
@@ -306,7 +307,7 @@ class Bench(DiagnosisPanel):
     # What stands on the left.
 
     def _control(self, name: str) -> Control:
-        layers = tuple(self.lab.layers()) if name in self.technique.per_layer else ()
+        layers = layers_with_knobs(self.lab, self.technique) if name in self.technique.per_layer else ()
         control = Control(name, self.technique.knobs[name], self._start[name], layers)
         control.on_change(self.refresh)
         return control

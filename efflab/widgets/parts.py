@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import ipywidgets
 
@@ -30,6 +31,26 @@ def named_choice(name: str, choice: ipywidgets.Dropdown) -> ipywidgets.HBox:
     box = ipywidgets.HBox([ipywidgets.HTML(f"<span class='efflab-label'>{escape(name)}</span>"), choice])
     box.add_class("efflab-control")
     return box
+
+
+def offer(choice: ipywidgets.Dropdown, options: list[tuple[str, Any]]) -> None:
+    """Offer these, texts and values; what was chosen stays chosen while it is among them, else the first is."""
+    if list(choice.options) == options:
+        return
+    chosen, values = choice.value, [value for _, value in options]
+    choice.options = options
+    if values:
+        choice.value = chosen if chosen in values else values[0]
+
+
+def line(text: str) -> ipywidgets.HTML:
+    """A line of text below or above a picture."""
+    return ipywidgets.HTML(line_text(text))
+
+
+def line_text(text: str) -> str:
+    """The same as HTML."""
+    return f"<div class='efflab-line'>{escape(text)}</div>"
 
 
 def code_html(text: str, what: str) -> str:

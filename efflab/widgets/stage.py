@@ -17,9 +17,9 @@ from efflab.measure.machine import describe_machine
 from efflab.recipe import AnyTechnique, Recipe
 from efflab.training import Epoch, Progress
 from efflab.widgets.diagnosis_panel import Diagnosing
+from efflab.widgets.first_tabs import first_tabs, scanning
 from efflab.widgets.running import Running
-from efflab.widgets.structure_tabs import FiltersTab, NetworkTab, first_tabs
-from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, LayersTab, SpeedTab, WeightsTab
+from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, SpeedTab
 from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Turns
@@ -55,14 +55,12 @@ class Stage(ipywidgets.VBox):
         self.is_scanned = False
         self.predicted: tuple[float, float] | None = None
         self.tiles, self.main, self.training = ipywidgets.HTML(), PictureView(height=340), PictureView(height=240)
-        self.layers: LayersTab | NetworkTab
-        self.weights: WeightsTab | FiltersTab
-        self.layers, self.weights = first_tabs(lab, technique, scan, redraw)
+        first = first_tabs(lab, technique, scan, redraw)
+        self.layers, self.weights = scanning(first), next(tab for tab in first if not hasattr(tab, "scan"))
         self.images, self.code, self.journal = ImagesTab(lab), CodeTab(lab), JournalTab(lab, journal, chapter)
         self.speed = SpeedTab(diagnosing)
         named = {
-            self.layers.title: self.layers,
-            self.weights.title: self.weights,
+            **{tab.title: tab for tab in first},
             "changed images": self.images,
             "code": self.code,
             "journal": self.journal,

@@ -4,7 +4,6 @@ They stand where a bench of weights has its layers and its weights.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 
 import ipywidgets
 
@@ -16,8 +15,7 @@ from efflab.lab.channels import ChannelPoint
 from efflab.lab.filters import KINDS
 from efflab.prune import prune_filters, prune_neurons
 from efflab.recipe import AnyTechnique
-from efflab.widgets.parts import button, named_choice
-from efflab.widgets.tabs import LayersTab, WeightsTab
+from efflab.widgets.parts import button, line, line_text, named_choice, offer
 from efflab.widgets.view import PictureView
 
 STRUCTURED = (prune_neurons, prune_filters)
@@ -53,9 +51,9 @@ class NetworkTab(ipywidgets.VBox):
         self._group.observe(lambda _: again(), "value")
         self._blocks, self._sensitivity = PictureView(height=360), PictureView(height=460)
         self.button = button("Cut each group alone", scan, "evaluates and times the network once a group and ratio")
-        self._told = _line(TOGETHER)
+        self._told = line(TOGETHER)
         above = [named_choice("Group", self._group), self._told, self._blocks]
-        super().__init__([*above, self.button, _line(ALONE), self._sensitivity])
+        super().__init__([*above, self.button, line(ALONE), self._sensitivity])
 
     def choose(self, group: str) -> None:
         """Pick out a group by its name: its blocks stay strong, the others turn pale. "" for all."""
@@ -64,8 +62,8 @@ class NetworkTab(ipywidgets.VBox):
     def show(self, preview: Preview) -> None:
         """Draw the blocks of this preview; from any thread."""
         found = self._lab.blocks(preview.recipe)
-        _offer(self._group, [("all", ALL), *_named_groups(found)])
-        self._told.value = _text(_with_group(found, self._group.value) if self._group.value else TOGETHER)
+        offer(self._group, [("all", ALL), *_named_groups(found)])
+        self._told.value = line_text(_with_group(found, self._group.value) if self._group.value else TOGETHER)
         self._blocks.show_picture(blocks(found, highlight=self._group.value or None))
 
     def macs(self, preview: Preview) -> tuple[int, int]:
@@ -105,35 +103,16 @@ class FiltersTab(ipywidgets.VBox):
         rules = [one.values.get("rules") for one in preview.recipe]
         if rules != self._rules:  # other settings leave the layers as they are, and asking takes a while
             self._rules = rules
-            _offer(self._layer, [(name, name) for name in self._ranked(self._lab.blocks(preview.recipe))])
+            offer(self._layer, [(name, name) for name in self._ranked(self._lab.blocks(preview.recipe))])
         picture = filters(self._lab.filters(preview.recipe, self._layer.value))
         self._filters.show_picture(picture)
-        self._said.value = _text(picture.sentence)
+        self._said.value = line_text(picture.sentence)
 
     def _ranked(self, found: Sequence[Block]) -> list[str]:
         """The layers whose channels the technique ranks: those of groups that layers of its kind alone make."""
         model, kind = self._lab.build(()), KINDS[self._technique.name]
         others = {one.group for one in found if one.frozen or not isinstance(model.get_submodule(one.layer), kind)}
         return [one.layer for one in found if one.group not in others]
-
-
-def first_tabs(
-    lab: Lab, technique: AnyTechnique, scan: Callable[[], object], again: Callable[[], object]
-) -> tuple[LayersTab, WeightsTab] | tuple[NetworkTab, FiltersTab]:
-    """What a bench shows first of its technique: layers and weights, or the network and its filters."""
-    if technique in STRUCTURED:
-        return NetworkTab(lab, technique, scan, again), FiltersTab(lab, technique, again)
-    return LayersTab(lab, scan), WeightsTab(lab, again)
-
-
-def _offer(choice: ipywidgets.Dropdown, options: list[tuple[str, str]]) -> None:
-    """Let these be chosen, if they are others than before; what was chosen stays where it still can be."""
-    if list(choice.options) == options:
-        return
-    chosen, names = choice.value, [name for _, name in options]
-    choice.options = options
-    if names:
-        choice.value = chosen if chosen in names else names[0]
 
 
 def _named_groups(found: Sequence[Block]) -> list[tuple[str, str]]:
@@ -150,11 +129,3 @@ def _with_group(found: Sequence[Block], group: str) -> str:
     others = [layer for layer in layers if layer not in makers]
     rest = f", and with its part of {', '.join(others)}" if others else ""
     return f"A channel of this group goes out of {' and '.join(makers)}{rest}."
-
-
-def _line(text: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(_text(text))
-
-
-def _text(text: str) -> str:
-    return f"<div class='efflab-line'>{escape(text)}</div>"

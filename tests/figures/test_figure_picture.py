@@ -10,6 +10,7 @@ from efflab.figures import (
     Picture,
     activations,
     bits_by_layer,
+    bits_sensitivity,
     blocks,
     changed,
     channel_sensitivity,
@@ -31,6 +32,7 @@ from efflab.figures import (
 )
 from efflab.figures.pareto import Run
 from efflab.figures.picture import draw, thinned
+from efflab.lab.bits_alone import BitsPoint
 from efflab.lab.blocks import Block
 from efflab.lab.channels import ChannelPoint
 from efflab.lab.filters import Filters
@@ -76,12 +78,13 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "activations": activations(READ),
         "grid errors": grid_errors(errors()),
         "bits by layer": bits_by_layer(errors()),
+        "bits sensitivity": bits_sensitivity([BitsPoint("a", 4, evaluation(900))], baseline),
         "pareto": pareto([run], Classification(), batch=1, base=(0.95, 0.3)),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 23
+    assert len(pictures) == 24
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name

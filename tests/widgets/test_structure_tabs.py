@@ -14,7 +14,8 @@ from efflab.figures.blocks import PALE
 from efflab.journal import Journal
 from efflab.lab.channels import ChannelPoint
 from efflab.widgets import Bench
-from efflab.widgets.structure_tabs import TOGETHER, FiltersTab, NetworkTab, first_tabs
+from efflab.widgets.first_tabs import first_tabs
+from efflab.widgets.structure_tabs import TOGETHER, FiltersTab, NetworkTab
 from efflab.widgets.tabs import LayersTab, WeightsTab
 from efflab.widgets.worker import worker
 
