@@ -6,9 +6,7 @@ opens.
 """
 
 import math
-import shutil
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,34 +15,29 @@ from torch import Tensor, nn
 from efflab import data as sources
 from efflab import models
 from efflab.data import Data
-from efflab.lab.answers import Preview, Report
+from efflab.lab.answers import Preview
 from efflab.lab.bits import BitBudgets
 from efflab.lab.cuts import Cuts
-from efflab.lab.encoding import EncodedNetwork, encode_network
 from efflab.lab.grids import Grids
 from efflab.lab.kept import Kept
+from efflab.lab.measuring import Measuring
 from efflab.lab.networks import Networks
-from efflab.lab.shipping import Weighed, new_folder, passing_folder, ship, stopwatch, torch_stopwatch
-from efflab.lab.states import ROWS, NoState, State, measure_states
+from efflab.lab.shipping import Weighed
 from efflab.lab.sweeps import Sweeps
 from efflab.measure import Evaluation, Size, compare, compute_size, evaluate
 from efflab.measure.clock import now
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
 from efflab.recipe import AnyTechnique, Recipe, check_recipe
-from efflab.runtime import plan_kernels, quantized_layers, running
 from efflab.training import Progress
 
 if TYPE_CHECKING:
-    from efflab.lab.diagnosis import Diagnosis
-    from efflab.lab.kernels import Kernel, NoKernel
-    from efflab.lab.rates import Rates
     from efflab.widgets.bench import Bench
 
 N_JUDGED = 500
 """Complete previews that a lab keeps: going back to a setting costs nothing."""
 
 
-class Lab(Cuts, Grids, BitBudgets, Sweeps):
+class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     name: what the journal calls the base; that of its checkpoint, or of its class and data.
@@ -68,7 +61,7 @@ class Lab(Cuts, Grids, BitBudgets, Sweeps):
         self.n_test_openings = 0
         self._networks = Networks(model, data, seed)
         self._judged = Kept[Preview](N_JUDGED)
-        self._base: Weighed | None = None
+        self._weighed: Weighed | None = None
 
     @classmethod
     def open(cls, checkpoint: str, *, seed: int = 0) -> "Lab":
@@ -162,129 +155,6 @@ class Lab(Cuts, Grids, BitBudgets, Sweeps):
         while now() < end and not preview.evaluation.is_complete:
             preview = next(previews)
         return preview
-
-    def measure(
-        self, recipe: Recipe, *, batch: int = 1, threads: int = 1, stale: Callable[[], bool] | None = None
-    ) -> Report | None:
-        """Export the recipe's network and the base, weigh both files, and time both in ONNX Runtime, interleaved.
-
-        Weights that lie on grids are written as integers, and integer kernels run them where there are some.
-        None when `stale` became true before it was done.
-
-        Raises:
-            ExportError: the network cannot be exported, or no temporary file be written.
-            SpeedError: it could not be timed.
-            ValueError: as `build` and `baseline`.
-        """
-        preview = self.preview(recipe)
-        base = self._weighed_base()
-        model = self.build(recipe)
-        with passing_folder() as folder:
-            made = ship(model, self.data.shape, folder, "candidate")
-            speed = stopwatch().compare(
-                base.artefact, made, shape=self.data.shape, batch=batch, threads=threads, stale=stale
-            )
-            if speed is None:
-                return None
-            sizes = (base.n_bytes, made.n_bytes, base.compressed_bytes, made.compressed_bytes)
-            if not quantized_layers(model):
-                return Report(preview, *sizes, speed)
-            *_, from_file = evaluate(running(made), self.data.validation, self.data.task)
-            return Report(preview, *sizes, speed, plan_kernels(model), from_file)
-
-    def encode(self, recipe: Recipe) -> EncodedNetwork:
-        """The recipe's network as the file of Deep Compression, weighed by layer and part, read back and judged.
-
-        Layers that share weights take few bits; all others are written as they are.
-
-        Raises:
-            CheckpointError: a layer lies on a grid, or holds numbers that the file has no word for.
-            ValueError: as `build` and `baseline`.
-        """
-        return encode_network(self.build(recipe), self.data, self.baseline, self.base_size.dense_bytes)
-
-    def states(
-        self,
-        recipe: Recipe,
-        *,
-        batch: int = 1,
-        threads: int = 1,
-        rows: Sequence[tuple[str, str]] = ROWS,
-        stale: Callable[[], bool] | None = None,
-    ) -> Iterator[State | NoState]:
-        """Yield the recipe's network masked, zeroed, encoded and removed, each weighed and timed: `lab/states.py`.
-
-        Raises:
-            ExportError: the base cannot be written.
-            SpeedError: a state could not be timed.
-            ValueError: as `build`.
-        """
-        pruned, base = self.build(recipe), self._networks.base
-        options: dict[str, Any] = {"batch": batch, "threads": threads, "rows": rows, "stale": stale}
-        return measure_states(pruned, base, self.data.shape, stopwatch=torch_stopwatch(), **options)
-
-    def kernels(
-        self,
-        recipe: Recipe = (),
-        *,
-        batch: int = 1,
-        threads: int = 1,
-        ways: Sequence[str] | None = None,
-        stale: Callable[[], bool] | None = None,
-    ) -> "Iterator[Kernel | NoKernel]":
-        """Yield the recipe's network run in floats and in five kinds of integers, each measured: `lab/kernels.py`.
-
-        Raises:
-            ValueError: there is no such way, or as `build`.
-            ExportError: the network cannot be written in floats.
-            SpeedError: a file could not be timed.
-        """
-        from efflab.lab.kernels import measure_kernels
-
-        options: dict[str, Any] = {"batch": batch, "threads": threads, "ways": ways, "stale": stale}
-        return measure_kernels(self.build(recipe), self.data, stopwatch=stopwatch(), **options)
-
-    def diagnose(
-        self,
-        recipe: Recipe,
-        *,
-        batch: int = 1,
-        threads: int = 1,
-        rates: "Rates | None" = None,
-        progress: Progress | None = None,
-        stale: Callable[[], bool] | None = None,
-    ) -> "Diagnosis | None":
-        """Where the recipe's network spends its time, beside the base, and which reasons keep it from being faster.
-
-        None when `stale` became true, or the progress was stopped, before it was done: see `lab/diagnosis.py`.
-
-        Raises:
-            ExportError: the network cannot be exported, or no temporary file be written.
-            SpeedError: it could not be timed.
-            ValueError: as `build`.
-        """
-        from efflab.lab.diagnosis import diagnose
-
-        return diagnose(
-            self.build(recipe),
-            self._networks.base,
-            self.data.shape,
-            batch=batch,
-            threads=threads,
-            rates=rates,
-            progress=progress,
-            stale=stale,
-            base_file=self._weighed_base().artefact,
-        )
-
-    def _weighed_base(self) -> Weighed:
-        """The base's file and what it weighs: written once, and again if somebody swept the temporary folder."""
-        if self._base is None or not self._base.artefact.path.exists():
-            folder = new_folder()
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # with the lab, or at the end of Python
-            artefact = ship(self._networks.base, self.data.shape, folder, "base")
-            self._base = Weighed(artefact, artefact.n_bytes, artefact.compressed_bytes)
-        return self._base
 
     def layers(self) -> dict[str, Tensor]:
         """The weights of the base that compression works on, by layer name.

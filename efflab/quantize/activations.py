@@ -70,7 +70,8 @@ def quantize_activations(
     with torch.inference_mode(False), torch.no_grad():
         copied = copy_model(model)
         layers = readable_layers(copied)
-        for name, one in record_activations(copied, data.calibration.images[:images]).items():
+        seen = record_activations(copied, data.calibration.images[:images])
+        for name, one in ((name, seen[name]) for name in layers if name in seen):
             try:
                 reads, gives = (_calibrated(batches, grid, observer) for batches in (one.reads, one.gives))
             except ValueError as error:
@@ -92,17 +93,16 @@ class Seen:
 
 
 def record_activations(model: nn.Module, images: Tensor) -> dict[str, Seen]:
-    """What each layer that can read from a grid reads and gives while the images pass; those not called are missing.
+    """What each linear layer and convolution reads and gives while the images pass; those not called are missing.
 
     images: (n, channels, height, width), as the model takes them.
 
     Raises:
-        ValueError: there are no images, the model cannot read them, or it calls none of its layers; or as
-        `readable_layers`.
+        ValueError: there are no images, the model cannot read them, or it calls none of its layers.
     """
     if images.ndim == 0 or len(images) == 0:
         raise ValueError(f"images must hold at least one image to calibrate on, not shape {tuple(images.shape)}")
-    layers, outputs = readable_layers(model), outputs_without_reader(model)
+    layers, outputs = linear_layers(model), outputs_without_reader(model)
     reads: dict[str, list[Tensor]] = {}
     gives: dict[str, list[Tensor]] = {}
 

@@ -10,7 +10,7 @@ from efflab.runtime.eager import export_eager, open_eager
 from efflab.runtime.executed import executed_kernels
 from efflab.runtime.export import Artefact, ExportError, evaluating, export
 from efflab.runtime.integer import Planned, export_integers, plan_kernels
-from efflab.runtime.parity import Parity, parity, running
+from efflab.runtime.parity import Parity, parity
 from efflab.runtime.quantized import ActivationGrid, QuantizedConv2d, QuantizedLinear, quantized_layers
 from efflab.runtime.session import session
 from efflab.runtime.shared import SharedConv2d, SharedLinear, shared_layers
@@ -38,7 +38,6 @@ __all__ = [
     "parity",
     "plan_kernels",
     "quantized_layers",
-    "running",
     "session",
     "shared_layers",
     "sparsify",

@@ -7,7 +7,6 @@ see.
 At work: `onnxruntime.tools` and `polygraphy run` compare layer by layer.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from efflab.runtime.export import Artefact, evaluating
-from efflab.runtime.session import session
+from efflab.runtime.opened import OpenedFile
 
 
 @dataclass(frozen=True)
@@ -31,22 +30,6 @@ class Parity:
     n: int
 
 
-def running(artefact: Artefact) -> Callable[[Tensor], Tensor]:
-    """The file as a function: what it answers in ONNX Runtime. images: (n, channels, height, width) -> (n, classes).
-
-    Raises:
-        ValueError: the artefact is for another runtime.
-    """
-    runner = session(artefact)
-    name = runner.get_inputs()[0].name
-
-    def run(images: Tensor) -> Tensor:
-        (scores,) = runner.run(None, {name: images.numpy()})
-        return torch.from_numpy(scores)
-
-    return run
-
-
 def parity(artefact: Artefact, model: nn.Module, images: Tensor) -> Parity:
     """Compare the scores of the file with those of the model. images: (n, channels, height, width), float32, on CPU.
 
@@ -60,7 +43,7 @@ def parity(artefact: Artefact, model: nn.Module, images: Tensor) -> Parity:
         raise ValueError("images is empty: parity needs at least one image to compare the answers of file and model")
     with evaluating(model), torch.inference_mode():
         ours = model(images).numpy()  # (n, classes)
-    theirs = running(artefact)(images).numpy()  # (n, classes)
+    theirs = OpenedFile(artefact)(images).numpy()  # (n, classes)
     for whose, scores in (("the model", ours), (artefact.path.name, theirs)):
         if not np.isfinite(scores).all():
             raise ValueError(f"the scores of {whose} hold NaN or infinity, so there is no answer to compare")

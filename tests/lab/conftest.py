@@ -11,7 +11,7 @@ from torch import nn
 from efflab.data import Data, Split
 from efflab.knobs import Range, technique
 from efflab.lab import Lab
-from efflab.lab import lab as lab_module
+from efflab.lab import measuring as measuring_module
 
 Factor = Annotated[float, Range(0.5, 2.0, 0.25, "factor of all weights")]
 
@@ -61,5 +61,5 @@ class StubStopwatch:
 @pytest.fixture
 def stopwatch_stub(monkeypatch) -> StubStopwatch:
     stub = StubStopwatch()
-    monkeypatch.setattr(lab_module, "stopwatch", lambda: stub)
+    monkeypatch.setattr(measuring_module, "stopwatch", lambda: stub)
     return stub

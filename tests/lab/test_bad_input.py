@@ -15,7 +15,7 @@ from torch import nn
 
 from efflab.data import Data
 from efflab.lab import Lab
-from efflab.lab import lab as lab_module
+from efflab.lab import measuring as measuring_module
 from efflab.measure import speed_process
 from efflab.measure.speed import SpeedError, Stopwatch
 from efflab.prune import prune_weights
@@ -30,7 +30,7 @@ PRUNED = (step(prune_weights, sparsity=0.5),)
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stopwatch]:
     """The one that labs use in this test; it has not been started yet."""
     with Stopwatch() as own:
-        monkeypatch.setattr(lab_module, "stopwatch", lambda: own)
+        monkeypatch.setattr(measuring_module, "stopwatch", lambda: own)
         yield own
 
 

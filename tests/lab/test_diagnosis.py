@@ -9,7 +9,7 @@ from torch import nn
 
 from efflab.lab import Lab
 from efflab.lab import diagnosis as diagnosis_module
-from efflab.lab import lab as lab_module
+from efflab.lab import measuring as measuring_module
 from efflab.lab.diagnosis import diagnose
 from efflab.lab.rates import Rates
 from efflab.lab.shipping import ship
@@ -244,7 +244,7 @@ def test_assumptions_that_cannot_be_are_refused(make, sentence):
 
 def test_a_lab_diagnoses_a_recipe_in_one_line_and_writes_its_base_once(instruments, folder, monkeypatch):
     written = []
-    monkeypatch.setattr(lab_module, "ship", lambda *given: written.append(given[-1]) or ship(*given))
+    monkeypatch.setattr(measuring_module, "ship", lambda *given: written.append(given[-1]) or ship(*given))
     lab = Lab(tiny_mlp(), tiny_data())
     for sparsity in (0.5, 0.9):
         found = lab.diagnose((step(prune_weights, sparsity=sparsity),), batch=64)
@@ -273,7 +273,7 @@ def test_a_real_network_is_diagnosed_and_a_second_time_with_the_roofline_that_wa
     try:
         first, second = (diagnose(model, base, SHAPE) for _ in range(2))
     finally:
-        lab_module.stopwatch().close()
+        measuring_module.stopwatch().close()
     assert first.roofline.busy or second.roofline == first.roofline  # one from a busy moment is measured anew
     assert {layer.name for layer in first.now.times.layers} >= {"conv1", "conv2", "conv3", "output"}
     assert first.now.energy.joules_per_run > 0

@@ -6,7 +6,8 @@ import support
 from efflab import Lab, fold_batch_norms, quantize_activations, quantize_weights, step
 from efflab.measure import evaluate
 from efflab.recipe import run
-from efflab.runtime import export_integers, running
+from efflab.runtime import export_integers
+from efflab.runtime.opened import OpenedFile
 from efflab.runtime.quantized import quantized_layers
 
 WEIGHTS, ACTIVATIONS, FOLDED = step(quantize_weights), step(quantize_activations), (step(fold_batch_norms),)
@@ -39,7 +40,7 @@ def test_the_file_is_the_one_with_integers(lab, stopwatch_stub, tmp_path):
 def test_what_the_file_answers_is_measured_from_the_file(lab, stopwatch_stub, tmp_path):
     recipe = (step(quantize_weights, bits=2), ACTIVATIONS)
     made = export_integers(lab.build(recipe), lab.data.shape, tmp_path)
-    *_, expected = evaluate(running(made), lab.data.validation, lab.data.task)
+    *_, expected = evaluate(OpenedFile(made), lab.data.validation, lab.data.task)
     report = lab.measure(recipe)
     assert report.from_file.answers.tolist() == expected.answers.tolist()
     assert report.from_file.is_complete

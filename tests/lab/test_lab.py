@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from efflab.data import Data
 from efflab.lab import Lab
 from efflab.lab import lab as lab_module
+from efflab.lab import measuring as measuring_module
 from efflab.lab.shipping import ship
 from efflab.measure import compare, compute_size, evaluate
 from efflab.prune import fine_tune, prune_weights
@@ -282,7 +283,7 @@ def test_a_stale_measurement_gives_no_report(lab, stopwatch_stub):
 
 def test_the_base_is_written_once_for_all_measurements(lab, stopwatch_stub, monkeypatch):
     written = []
-    monkeypatch.setattr(lab_module, "ship", lambda *given: written.append(given[-1]) or ship(*given))
+    monkeypatch.setattr(measuring_module, "ship", lambda *given: written.append(given[-1]) or ship(*given))
     for sparsity in (0.5, 0.9):
         lab.measure((step(prune_weights, sparsity=sparsity),))
     assert written == ["base", "candidate", "candidate"]
@@ -321,7 +322,7 @@ def test_a_network_beside_itself_shows_a_speed_that_was_timed_here(lab):
     try:
         report = lab.measure(())
     finally:
-        lab_module.stopwatch().close()
+        measuring_module.stopwatch().close()
     assert 0 < report.speed.now.median_ms < 1000
     assert report.speed.ratio_low <= report.speed.ratio <= report.speed.ratio_high
     assert math.isclose(report.speed.ratio, 1, abs_tol=0.5)

@@ -13,7 +13,7 @@ from torch import nn
 
 from efflab import Lab, Range, prune_weights, technique
 from efflab.journal import Journal
-from efflab.lab import lab as lab_module
+from efflab.lab import measuring as measuring_module
 from efflab.measure import speed_process
 from efflab.measure.speed import Stopwatch
 from efflab.widgets import Bench
@@ -54,7 +54,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
 def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab that has measured nothing yet, with a stopwatch of its own, which has not been started."""
     with Stopwatch() as own:
-        monkeypatch.setattr(lab_module, "stopwatch", lambda: own)
+        monkeypatch.setattr(measuring_module, "stopwatch", lambda: own)
         yield Lab.open("mlp-digits")
         worker().wait(SECONDS)
 
@@ -84,7 +84,7 @@ def test_a_speed_that_cannot_be_measured_is_a_sentence_and_the_next_one_is_measu
     act, message = BROKEN[case]
     with monkeypatch.context() as patched:
         act(patched, tmp_path)
-        patched.setattr(lab_module.stopwatch(), "_patience_s", 0.5 if case == "hangs" else 30.0)
+        patched.setattr(measuring_module.stopwatch(), "_patience_s", 0.5 if case == "hangs" else 30.0)
         bench = Bench(lab, prune_weights, controls=("sparsity",), start={"sparsity": 0.6}, journal=journal)
         worker().wait(SECONDS)
         assert_shown_but_for_the_speed(bench, message)
