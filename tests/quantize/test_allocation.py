@@ -115,6 +115,12 @@ def test_more_than_enough_bytes_give_every_layer_the_most_bits(data):
     assert allocate_bits(points, uniform_bytes(points, 2)) == {"hidden1": 2, "hidden2": 2, "output": 2}
 
 
+def test_a_step_that_saves_many_bytes_may_cost_more_noise():
+    points = [BitPoint("large", 8, 0.0, 800), BitPoint("large", 4, 0.2, 400)]
+    points += [BitPoint(f"small{i}", *one) for i in range(10) for one in ((8, 0.0, 80), (4, 0.1, 40))]
+    assert allocate_bits(points, 1200) == {"large": 4, **{f"small{i}": 8 for i in range(10)}}
+
+
 def test_what_is_left_over_is_spent():
     """The large layer must go down for the budget, and then the small one has room again."""
     points = [BitPoint("small", 8, 0.0, 20), BitPoint("small", 4, 0.001, 10)]

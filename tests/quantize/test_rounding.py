@@ -11,7 +11,7 @@ from efflab import data as datasets
 from efflab import models
 from efflab.data import Data, Split
 from efflab.prune import prune_weights
-from efflab.quantize import fold_batch_norms, learn_rounding, quantize_weights
+from efflab.quantize import fold_batch_norms, learn_rounding, quantize_weights, rounding
 from efflab.quantize.rounding import neighbours, rectified_sigmoid, undecided
 from efflab.quantize.watching import watch
 from efflab.runtime import quantized_layers
@@ -120,6 +120,13 @@ def test_no_layer_is_further_from_the_float_layer_than_rounded_to_nearest(data):
     assert (ours - wanted).square().mean() < (theirs - wanted).square().mean()
 
 
+def test_a_layer_that_comes_out_worse_stays_rounded_to_nearest(data, monkeypatch):
+    monkeypatch.setattr(rounding, "LEARNING_RATE", 1000.0)  # every choice is thrown about
+    model = support.tiny_mlp()
+    nearest, learned = quantize_weights(model, bits=6), learn_rounding(model, data=data, bits=6, steps=50)
+    assert torch.equal(learned.hidden1.weight, nearest.hidden1.weight)
+
+
 # Parts
 
 
@@ -169,9 +176,11 @@ def test_zeros_stay_zeros(data):
 
 
 def test_layers_that_share_a_weight_share_it_still(data):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64, bias=False))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64, bias=False)).eval()
     model[3].weight = model[1].weight
-    learned = learn_rounding(model, data=data, bits=3, steps=50)
+    records = []
+    learned = learn_rounding(model, data=data, bits=3, steps=50, progress=Progress(records.append))
+    assert len(records) == 1
     assert learned[3].weight is learned[1].weight
     assert torch.equal(learned[3].integers(), learned[1].integers())
 
@@ -186,7 +195,9 @@ def test_a_layer_that_does_not_run_is_rounded_to_nearest(data):
 def test_only_the_layers_that_are_named_are_rounded(data):
     learned = learn_rounding(support.tiny_mlp(), data=data, bits={"hidden2": 3}, steps=50)
     assert list(quantized_layers(learned)) == ["hidden2"]
-    again = learn_rounding(learned, data=data, bits={"hidden1": 3}, steps=50)
+    records = []
+    again = learn_rounding(learned, data=data, bits={"hidden1": 3}, steps=50, progress=Progress(records.append))
+    assert len(records) == 1
     assert list(quantized_layers(again)) == ["hidden1", "hidden2"]
     assert torch.equal(again.hidden2.weight, learned.hidden2.weight)
 
