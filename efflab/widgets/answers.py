@@ -27,18 +27,18 @@ EQUAL = 0.02
 
 def score_when_there(bench: "Bench") -> float | None:
     """For "what accuracy is left?": the score in its unit, once the controls are where the prediction is about."""
-    preview = bench.preview if _is_there(bench) else None
+    preview = bench.preview if is_there(bench) else None
     return preview.evaluation.value * preview.evaluation.task.per_unit if preview else None
 
 
 def macs_left(bench: "Bench") -> float | None:
     """For "how many multiplications are left?": percent of the base's, once the controls are there."""
-    return 100 * bench.lab.macs(bench.recipe) / bench.lab.macs(()) if _is_there(bench) else None
+    return 100 * bench.lab.macs(bench.recipe) / bench.lab.macs(()) if is_there(bench) else None
 
 
 def times_faster(bench: "Bench") -> float | None:
     """For "how many times faster?", once timed at 64 images in a calm moment: 1 where there is no difference."""
-    report = bench.report if _is_there(bench) else None
+    report = bench.report if is_there(bench) else None
     if report is None or report.speed.batch == 1 or report.speed.noise_floor > UNSURE:
         return None
     return 1 / report.speed.ratio if report.speed.is_different else 1.0
@@ -53,7 +53,7 @@ def with_a_multiple(bench: "Bench") -> str | None:
         report.preview.recipe[0].values["multiple"]: report.speed
         for report in bench.stage.reports
         if report.speed.batch == bench.batch and report.speed.noise_floor <= UNSURE
-        if _is_only(bench, report.preview.recipe)
+        if is_only(bench, report.preview.recipe)
     }
     if not {1, 8} <= speeds.keys():
         return None
@@ -140,12 +140,12 @@ def main_reason(view: "DiagnosisView") -> str | None:
     return next((REASONS[name] for name in names if name in REASONS), "other")
 
 
-def _is_there(bench: "Bench") -> bool:
+def is_there(bench: "Bench") -> bool:
     """Whether what is shown is the one step that the prediction is about."""
-    return bench.preview is not None and _is_only(bench, bench.preview.recipe)
+    return bench.preview is not None and is_only(bench, bench.preview.recipe)
 
 
-def _is_only(bench: "Bench", recipe: Recipe) -> bool:
+def is_only(bench: "Bench", recipe: Recipe) -> bool:
     """Whether a recipe is one step, with the settings that the prediction is about, and what always follows it."""
     return recipe[1:] == bench.then and _stands_at(bench, recipe[0])
 
