@@ -110,13 +110,12 @@ def decode_weight(n: int, codebook: Tensor, indices: Stream, gap_bits: int, gaps
 
     Raises:
         ValueError: the streams do not fit each other, or hold no code.
+        IndexError: an index has no value.
     """
     kept = decode_symbols(indices)
     places = places_of(decode_symbols(gaps), gap_bits) if gap_bits else np.arange(n)
     if len(places) != len(kept) or (len(places) and places[-1] >= n):
         raise ValueError(f"{len(kept)} indices and {len(places)} places do not make {n} weights")
-    if len(kept) and kept.max() >= len(codebook):
-        raise ValueError(f"an index is {kept.max()}, and there are {len(codebook)} values")
     weight = codebook.new_zeros(n)
     weight[torch.from_numpy(places)] = codebook[torch.from_numpy(kept)]
     return weight

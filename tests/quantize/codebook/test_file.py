@@ -238,6 +238,16 @@ def test_bytes_that_are_left_are_refused(written):
         read_encoded(written, support.tiny_all())
 
 
+def test_more_symbols_than_weights_are_refused_before_memory_is_asked_for(tmp_path):
+    layer = nn.Linear(3, 2)
+    layer.weight.data.fill_(0.5)  # a lone value, whose indices need no bits, so that any number of them fits
+    path = write_encoded(share_weights(layer), tmp_path / "net")
+    assert torch.equal(read_encoded(path, nn.Linear(3, 2)).weight, layer.weight)
+    path.write_bytes(forged(path.read_bytes(), lambda header: header["weights"][0]["indices"].__setitem__(0, 7)))
+    with pytest.raises(CheckpointError, match=r"a stream has \[7, 1, 0\], and must have 6 symbols at most"):
+        read_encoded(path, nn.Linear(3, 2))
+
+
 def test_any_bytes_in_the_streams_are_read_or_refused(written):
     content, generator = written.read_bytes(), np.random.default_rng(0)
     (n,) = struct.unpack("<I", content[8:12])
