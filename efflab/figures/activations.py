@@ -18,7 +18,7 @@ def activations(found: "ActivationsOnGrid") -> Picture:
     Counts are logarithmic, for a ReLU leaves a heap of zeros.
     """
     traces = line_traces(found.line, "read (before the grid)", f"on the grid of {bits_text(found.bits)}", LOGARITHM)
-    title = f"what {found.layer} reads (scale {three(found.scale)}, zero point {found.zero_point})"
+    title = f"what {found.layer} reads (steps of {three(found.scale)})"
     figure = draw(traces, line_layout(found.line, title, "numbers", LOGARITHM))
     return Picture(figure, _sentence(found), line_table(found.line, "read", "numbers"))
 

@@ -25,7 +25,7 @@ PARTS = {
 """The name, colour and hatch of each part, in the order in which they are stacked."""
 N_ROWS = 16
 """Layers that are drawn; of a deeper network the table has the others."""
-TEXT_ROOM = 1.45
+TEXT_ROOM = 2.0
 """Where the axis ends, in lengths of the longest bar: the bits are written behind the bars."""
 
 

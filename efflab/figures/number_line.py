@@ -163,10 +163,11 @@ def _unit(found: "WeightsOnGrid") -> str:
 
 
 def _title(found: "WeightsOnGrid", what: str) -> str:
+    """In two lines where it would be too long for a projector; how many scales there are stands in the sentence."""
     if not found.is_in_steps:
-        return f"weight of {what} (scale {three(found.scales[0])})"
+        return f"weight of {what}"
     shift = "" if found.zero_points == (0, 0) else " + zero point"
-    return f"weight of {what} / its scale{shift} (integers; {found.n_scales:,} scales)"
+    return f"weights of {what} as integers<br>(weight / scale{shift})"
 
 
 def _sentence(found: "WeightsOnGrid", what: str) -> str:

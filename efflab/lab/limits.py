@@ -67,7 +67,9 @@ def _kernels(errors: GridErrors) -> str:
     n, n_integers = len(errors.kernels), len(errors.kernels) - len(floats)
     first, why = next(iter(floats.items()), ("", ""))
     if not n_integers:
-        return f"Only simulated: no layer would run in integers, {first} for this reason: {why}."
+        return f"Only simulated: no layer would run in integers. {first}: {why}."
     if floats:
-        return f"Integer kernels would run {n_integers} of {plural(n, 'layer')}; {first} stays float: {why}."
-    return f"Integer kernels would run all {plural(n, 'layer')}; what is shown here is simulated with floats."
+        return f"Integer kernels run {n_integers} of {plural(n, 'layer')} of the file; {first} stays float: {why}."
+    return (
+        f"Integer kernels run all {plural(n, 'layer')} of the file; the errors here are of its simulation with floats."
+    )

@@ -25,6 +25,8 @@ QUANTIZING = (quantize_weights, quantize_activations)
 """The techniques that put numbers onto grids."""
 MAX_CHANNELS = 512
 """Channels that can be chosen; nobody scrolls further."""
+ALL = -1
+"""The choice of all channels together; a Dropdown whose value is None shows nothing."""
 NO_WEIGHTS = "The weights are float here: quantize_weights puts them onto grids."
 NO_ACTIVATIONS = "What the layers read is float here: quantize_activations puts it onto grids."
 LINES = (
@@ -59,7 +61,7 @@ class GridTab(ipywidgets.VBox):
 
     def __init__(self, lab: Lab, again: Callable[[], object]) -> None:
         self._lab = lab
-        self._layer, self._channel = ipywidgets.Dropdown(), ipywidgets.Dropdown(options=[("all", None)])
+        self._layer, self._channel = ipywidgets.Dropdown(), ipywidgets.Dropdown(options=[("all", ALL)])
         for choice in (self._layer, self._channel):
             choice.observe(lambda _: again(), "value")
         self._line, self._said = PictureView(height=400), line(LINES)
@@ -69,8 +71,8 @@ class GridTab(ipywidgets.VBox):
     def choose(self, layer: str, channel: int | None = None) -> None:
         """Show another layer, or one channel of it."""
         self._layer.value = layer
-        offer(self._channel, [("all", None), *([(str(channel), channel)] if channel is not None else [])])
-        self._channel.value = channel
+        offer(self._channel, _channels(MAX_CHANNELS))
+        self._channel.value = ALL if channel is None else channel
 
     def show(self, preview: Preview) -> None:
         """Draw the chosen layer's weights; from any thread."""
@@ -80,9 +82,9 @@ class GridTab(ipywidgets.VBox):
             return
         offer(self._layer, [(name, name) for name in layers])
         layer = self._layer.value
-        n = min(len(layers[layer].weight), MAX_CHANNELS)
-        offer(self._channel, [("all", None), *((str(channel), channel) for channel in range(n))])
-        picture = number_line(self._lab.on_grid(preview.recipe, layer, self._channel.value))
+        offer(self._channel, _channels(len(layers[layer].weight)))
+        channel = None if self._channel.value == ALL else self._channel.value
+        picture = number_line(self._lab.on_grid(preview.recipe, layer, channel))
         self._line.show_picture(picture)
         self._said.value = line_text(picture.sentence) + line_text(LINES)
 
@@ -167,6 +169,11 @@ class ActivationsTab(ipywidgets.VBox):
         picture = activations(self._lab.activations(preview.recipe, self._layer.value))
         self._read.show_picture(picture)
         self._said.value = line_text(picture.sentence)
+
+
+def _channels(n: int) -> list[tuple[str, int]]:
+    """What can be chosen of n channels."""
+    return [("all", ALL), *((str(channel), channel) for channel in range(min(n, MAX_CHANNELS)))]
 
 
 def _hide(view: PictureView, said: ipywidgets.HTML, why: str) -> None:

@@ -1,12 +1,16 @@
 // The sentence and the error line of a panel, and names for the controls in it.
 
-// A control is `.efflab-control`: a label (`.efflab-label`) and one widget below it.
+// A control is `.efflab-control`: a label (`.efflab-label`) and one widget below it, or a control for each layer.
 function nameControls(panel) {
   for (const control of panel.querySelectorAll(".efflab-control")) {
-    const label = control.querySelector(".efflab-label")?.textContent.trim();
-    if (!label) continue;
+    const own = control.querySelector(".efflab-label")?.textContent.trim();
+    if (!own) continue;
+    const whole = control.parentElement.closest(".efflab-control")?.querySelector(".efflab-label")?.textContent.trim();
+    const label = whole ? `${own}, ${whole}` : own;
     for (const part of control.querySelectorAll(".noUi-handle, input, select, textarea, .widget-readout")) {
-      if (part.type !== "radio" && part.getAttribute("aria-label") !== label) part.setAttribute("aria-label", label);
+      // A radio button and a checkbox have words of their own beside them.
+      if (part.closest(".efflab-control") !== control || ["radio", "checkbox"].includes(part.type)) continue;
+      if (part.getAttribute("aria-label") !== label) part.setAttribute("aria-label", label);
     }
     // The arrow keys move these. JupyterLab would take them, too: left folds the section away, up goes to another cell.
     for (const part of control.querySelectorAll(".noUi-handle, input[type=radio], select")) {

@@ -63,9 +63,9 @@ def test_the_title_says_in_which_unit_the_line_is():
         number_line(one).figure.layout.xaxis.title.text for one in (FOUND, STEPS, replace(STEPS, zero_points=(0, 0)))
     ]
     assert titles == [
-        "weight of channel 2 of conv (scale 0.5)",
-        "weight of conv / its scale + zero point (integers; 8 scales)",
-        "weight of conv / its scale (integers; 8 scales)",
+        "weight of channel 2 of conv",
+        "weights of conv as integers<br>(weight / scale + zero point)",
+        "weights of conv as integers<br>(weight / scale)",
     ]
 
 
@@ -106,7 +106,7 @@ def test_what_a_layer_reads_is_drawn_in_the_same_way_with_logarithms():
     )
     np.testing.assert_allclose(stems.y, np.log1p(LINE.held))
     np.testing.assert_allclose(stairs.y[:-1], np.log1p(LINE.counts))
-    assert activations(READ).figure.layout.xaxis.title.text == "what conv reads (scale 0.5, zero point 2)"
+    assert activations(READ).figure.layout.xaxis.title.text == "what conv reads (steps of 0.5)"
 
 
 def test_the_sentence_of_what_is_read_has_both_ranges_and_the_dead_values():

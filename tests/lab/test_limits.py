@@ -63,11 +63,17 @@ def test_what_is_no_weight_is_told_in_percent_and_in_bytes(errors):
 @pytest.mark.parametrize(
     ("kernels", "sentence"),
     [
-        ((INT8, INT8), "Integer kernels would run all 2 layers; what is shown here is simulated with floats."),
-        ((INT8, FLOAT), "Integer kernels would run 1 of 2 layers; conv stays float: its activations lie on no grid."),
+        (
+            (INT8, INT8),
+            "Integer kernels run all 2 layers of the file; the errors here are of its simulation with floats.",
+        ),
+        (
+            (INT8, FLOAT),
+            "Integer kernels run 1 of 2 layers of the file; conv stays float: its activations lie on no grid.",
+        ),
         (
             (FLOAT, FLOAT),
-            "Only simulated: no layer would run in integers, fc for this reason: its activations lie on no grid.",
+            "Only simulated: no layer would run in integers. fc: its activations lie on no grid.",
         ),
     ],
 )

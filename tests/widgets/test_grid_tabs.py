@@ -68,6 +68,7 @@ def test_the_line_is_that_of_the_first_layer_with_all_its_channels(grid, lab):
     assert grid._line.shown.sentence.startswith("conv1: 50 weights on 15 values of 4 bits")
     assert chosen_from(grid._layer) == LAYERS
     assert chosen_from(grid._channel) == ["all", "0", "1"]
+    assert grid._channel.label == "all"
     assert grid._line.shown.sentence in grid._said.value
 
 
