@@ -65,11 +65,9 @@ def _overhead(errors: GridErrors) -> str:
 def _kernels(errors: GridErrors) -> str:
     floats = {name: plan.why for name, plan in errors.kernels.items() if plan.kernel == "float"}
     n, n_integers = len(errors.kernels), len(errors.kernels) - len(floats)
-    first, why = next(iter(floats.items()), ("", ""))
+    layers, (first, why) = plural(n, "layer"), next(iter(floats.items()), ("", ""))
     if not n_integers:
         return f"Only simulated: no layer would run in integers. {first}: {why}."
     if floats:
-        return f"Integer kernels run {n_integers} of {plural(n, 'layer')} of the file; {first} stays float: {why}."
-    return (
-        f"Integer kernels run all {plural(n, 'layer')} of the file; the errors here are of its simulation with floats."
-    )
+        return f"{n_integers} of {layers} ask for integer kernels in the file; {first} stays float: {why}."
+    return f"Of {layers} all ask for integer kernels in the file; the errors are of its simulation with floats."

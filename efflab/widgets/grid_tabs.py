@@ -15,14 +15,16 @@ from efflab.lab import Lab, Preview
 from efflab.lab.bits_alone import BitsPoint
 from efflab.lab.grid_errors import GridErrors
 from efflab.lab.limits import what_limits
-from efflab.quantize import quantize_activations, quantize_weights
+from efflab.quantize import learn_rounding, quantize_activations, quantize_weights
 from efflab.recipe import Recipe
 from efflab.runtime.quantized import on_grid, quantized_layers
 from efflab.widgets.parts import button, line, line_text, named_choice, offer
 from efflab.widgets.view import PictureView
 
-QUANTIZING = (quantize_weights, quantize_activations)
-"""The techniques that put numbers onto grids."""
+ROUNDING = (quantize_weights, learn_rounding)
+"""The techniques that put float weights onto grids, and do not train them."""
+QUANTIZING = (*ROUNDING, quantize_activations)
+"""Those whose errors can be told layer by layer."""
 MAX_CHANNELS = 512
 """Channels that can be chosen; nobody scrolls further."""
 ALL = -1
@@ -104,8 +106,8 @@ class ErrorsTab(ipywidgets.VBox):
 
     def show(self, preview: Preview) -> None:
         """Draw the errors of this preview, and say what limits it; from any thread."""
-        values = next((one.values for one in preview.recipe if one.technique == quantize_weights), {})
-        self._settings = {name: value for name, value in values.items() if name != "bits"}
+        values = next((one.values for one in preview.recipe if one.technique in ROUNDING), {})
+        self._settings = {name: values[name] for name in quantize_weights.knobs if name in values and name != "bits"}
         found = self._errors.of(preview.recipe)
         self._drawn.show_picture(grid_errors(found))
         self._limits.value = "".join(line_text(sentence) for sentence in what_limits(found))

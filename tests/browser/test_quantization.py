@@ -189,4 +189,4 @@ def test_a_convolutional_network_with_quantized_activations_shows_what_its_layer
     assert figure.get_attribute("aria-label") in pane.inner_text()
     pane = open_tab(bench, "layers")
     bench.page.wait_for_selector(figure_of("conv3 has the most error"))
-    assert "Integer kernels run all 4 layers" in pane.inner_text()
+    assert "Of 4 layers all ask for integer kernels" in pane.inner_text()

@@ -13,7 +13,14 @@ from efflab.lab.grids import N_IMAGES
 from efflab.measure import compute_size
 from efflab.measure.size import integer_bytes
 from efflab.prune import prune_weights
-from efflab.quantize import fold_batch_norms, quantize_activations, quantize_weights, signal_to_noise_db
+from efflab.quantize import (
+    fold_batch_norms,
+    learn_rounding,
+    quantize_activations,
+    quantize_weights,
+    signal_to_noise_db,
+    train_quantized,
+)
 from efflab.recipe import step
 
 FOLD, ACTIVATIONS = step(fold_batch_norms), step(quantize_activations)
@@ -120,6 +127,20 @@ def test_the_kernels_are_those_that_the_network_would_run(lab):
 def test_a_recipe_that_puts_nothing_on_a_grid_is_refused(lab):
     with pytest.raises(ValueError, match=r"^no step of this recipe puts a layer on a grid; quantize_weights and"):
         lab.grid_errors((step(prune_weights),))
+
+
+def test_a_technique_that_trains_on_grids_is_refused_with_the_reason():
+    recipe = (step(train_quantized, epochs=1),)
+    lab = Lab(support.tiny_both(), support.tiny_data())
+    for ask in (lab.grid_errors, lambda steps: lab.on_grid(steps, "conv1")):
+        with pytest.raises(ValueError, match=r"^train_quantized trains weights while they lie on grids"):
+            ask(recipe)
+
+
+def test_rounding_that_was_learned_is_compared_with_the_floats_that_it_rounded(lab):
+    recipe = (FOLD, step(learn_rounding, bits=3, steps=50))
+    floats, now = (lab.build(steps).conv3.weight.detach() for steps in ((FOLD,), recipe))
+    assert by_name(lab.grid_errors(recipe))["conv3"].weights_db == pytest.approx(signal_to_noise_db(floats, now))
 
 
 # The bytes

@@ -65,11 +65,11 @@ def test_what_is_no_weight_is_told_in_percent_and_in_bytes(errors):
     [
         (
             (INT8, INT8),
-            "Integer kernels run all 2 layers of the file; the errors here are of its simulation with floats.",
+            "Of 2 layers all ask for integer kernels in the file; the errors are of its simulation with floats.",
         ),
         (
             (INT8, FLOAT),
-            "Integer kernels run 1 of 2 layers of the file; conv stays float: its activations lie on no grid.",
+            "1 of 2 layers ask for integer kernels in the file; conv stays float: its activations lie on no grid.",
         ),
         (
             (FLOAT, FLOAT),

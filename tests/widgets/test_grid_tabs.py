@@ -6,7 +6,16 @@ import pytest
 import support
 from torch import nn
 
-from efflab import Lab, fold_batch_norms, prune_weights, quantize_activations, quantize_weights, step
+from efflab import (
+    Lab,
+    fold_batch_norms,
+    learn_rounding,
+    prune_weights,
+    quantize_activations,
+    quantize_weights,
+    step,
+    train_quantized,
+)
 from efflab.journal import Journal
 from efflab.lab.bits_alone import BitsPoint
 from efflab.lab.limits import what_limits
@@ -134,6 +143,14 @@ def test_each_layer_alone_gets_grids_of_the_kind_that_is_shown(errors, lab, monk
     ]
 
 
+def test_of_a_rounding_that_was_learned_the_knobs_that_rounding_to_nearest_has_are_taken(errors, lab, monkeypatch):
+    asked = []
+    monkeypatch.setattr(lab, "bits_alone", lambda settings: asked.append(settings) or iter(()))
+    errors.show(lab.preview((step(learn_rounding, bits=3, scheme="affine", steps=50),)))
+    errors.scan(1)
+    assert asked == [{"granularity": "per channel", "observer": "min-max", "scheme": "affine", "group_size": 32}]
+
+
 def test_layers_alone_are_drawn_as_far_as_they_are_known(errors, lab):
     points = [BitsPoint(layer, 2, lab.baseline) for layer in ("conv1", "conv2")]
     for n in (1, 2):
@@ -197,6 +214,7 @@ def test_a_technique_that_quantizes_has_the_line_the_errors_the_bytes_and_the_ac
 def test_knobs_for_each_layer_are_of_the_layers_that_the_technique_takes():
     lab = Lab(nn.Sequential(nn.ConvTranspose2d(1, 1, 3), nn.Conv2d(1, 3, 10), nn.Flatten()), support.tiny_data())
     assert layers_with_knobs(lab, quantize_weights) == ("1",)
+    assert layers_with_knobs(lab, train_quantized) == ("1",)
     assert layers_with_knobs(lab, prune_weights) == ("0", "1")
 
 
