@@ -167,8 +167,8 @@ def outputs_without_reader(model: nn.Module) -> dict[str, bool]:
     calls = [node for node in nodes if node.op == "call_module" and node.target in convolutions]
     found = {str(node.target): True for node in calls if not _all_on_grid(node, modules)}
     for node in calls:  # of a layer that is called twice, both
-        name, has_relu = str(node.target), all(_is(one, modules, RELU) for one in node.users)
-        found |= {name: found[name] and bool(node.users) and has_relu} if name in found else {}
+        name = str(node.target)
+        found |= {name: found[name] and _only_relus(node, modules)} if name in found else {}
     return found
 
 
@@ -194,6 +194,14 @@ def _has_grid(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
 
 def _is_readable(layer: nn.Module) -> bool:
     return type(layer) in PLAIN or isinstance(layer, OnGrid)
+
+
+def _only_relus(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether nobody but a ReLU reads the node, perhaps behind the identity that a folded batch norm became."""
+    return bool(node.users) and all(
+        _is(one, modules, RELU) or (_is(one, modules, (nn.Identity,)) and _only_relus(one, modules))
+        for one in node.users
+    )
 
 
 def _is(node: fx.Node, modules: Mapping[str, nn.Module], kinds: tuple[object, ...]) -> bool:

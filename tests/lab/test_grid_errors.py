@@ -86,7 +86,7 @@ def test_a_layer_that_stays_float_gives_what_is_wrong_because_it_reads_what_is_w
 def test_activations_alone_have_errors_and_no_bits_of_weights(lab):
     errors = by_name(lab.grid_errors((FOLD, step(quantize_activations, bits=4))))
     assert {(one.bits, one.reads_bits, one.weights_db) for one in errors.values()} == {(0, 4, None)}
-    assert all(0 < one.outputs_db < 40 for one in errors.values())
+    assert all(0 < one.outputs_db < 60 for one in errors.values())
 
 
 def test_what_the_grid_of_an_output_clips_below_zero_is_no_error_for_the_relu_does_so_too():

@@ -189,6 +189,12 @@ def test_a_batch_norm_reads_off_the_grid():
     assert outputs_without_reader(support.tiny_cnn()) == {"conv1": False, "conv2": False, "conv3": False}
 
 
+def test_the_identity_that_a_folded_batch_norm_becomes_hides_no_relu_behind_it(data):
+    folded = fold_batch_norms(support.tiny_cnn(), data=data)
+    assert outputs_without_reader(folded) == {"conv3": True}
+    assert int(quantize_activations(folded, data=data).conv3.gives.zero_point) == 0  # no value for what ReLU drops
+
+
 def test_a_subclass_reads_from_no_grid_so_the_layer_before_it_gives_one(data):
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), Own(2, 2, 3), nn.Flatten(), nn.Linear(32, 3))
     assert outputs_without_reader(model)["0"] is True
