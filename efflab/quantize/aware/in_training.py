@@ -28,6 +28,9 @@ from efflab.quantize.observers import observe
 from efflab.quantize.sharing import Granularity
 from efflab.runtime.quantized import put_on_grid
 
+OBSERVER = "MSE"
+"""How grids are found before the training, those of weights and those of activations."""
+
 
 class Rounding(nn.Module):
     """What the three have in common. weight: (out, ...) -> same shape, on the grid."""
@@ -95,7 +98,7 @@ class Binary(Rounding):
 
 def first_step(weight: Tensor, grid: Grid, granularity: Granularity) -> Tensor:
     """The step with the smallest squared error; of a binary grid, that is the mean magnitude."""
-    return scale_and_zero_point(*observe(weight, grid, "MSE", granularity=granularity), grid)[0]
+    return scale_and_zero_point(*observe(weight, grid, OBSERVER, granularity=granularity), grid)[0]
 
 
 def put_in_training(layers: tuple[nn.Module, ...], rounding: Rounding) -> None:
