@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from efflab import Lab, models, shipped
+from efflab import Lab, models, shipped, step, train_quantized
 from efflab.models.make_checkpoints import make
+from efflab.runtime import export_integers
+from efflab.runtime.session import session
 
 N_SEEDS = 5
 
@@ -120,6 +122,58 @@ def test_half_of_the_filters_recalibrated_and_tuned_land_in_the_recorded_range(m
     one = structure["networks"][0]
     (row,) = one["fine_tuned"]
     assert row["low"] <= maker.cut_and_tuned(Lab.open(one["network"]), row["ratio"]).value <= row["high"]
+
+
+# Few bits
+
+
+@pytest.fixture(scope="module")
+def quantization() -> dict[str, Any]:
+    file = shipped.folder("expected") / "quantization_scattered.json"
+    recorded: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return recorded
+
+
+def test_the_record_of_few_bits_is_of_the_checkpoint_that_is_shipped_and_of_five_seeds(maker, quantization):
+    assert quantization["weights_sha256"] == models.card(quantization["network"]).sha256
+    found = [(row["bits"], row["method"]) for row in quantization["trained"]]
+    assert found == [(bits, method) for bits in maker.TRAINED_BITS for method in maker.METHODS]
+    for row in quantization["trained"]:
+        assert len(row["scores"]) == len(quantization["seeds"]) == N_SEEDS, row
+        assert row["low"] <= min(row["scores"]) <= max(row["scores"]) <= row["high"], row
+
+
+def test_the_record_of_few_bits_shows_what_is_free_what_breaks_and_what_training_repairs(quantization):
+    score = quantization["score"]
+    curve = {(point["bits"], point["observer"]): point["score"] for point in quantization["curve"]}
+    trained = {(row["bits"], row["method"]): row["scores"] for row in quantization["trained"]}
+    assert curve[8, "min-max"] >= score - 0.003
+    assert curve[2, "min-max"] < 0.2 < curve[2, "MSE"] < 0.7
+    for method in ("straight-through", "LSQ"):
+        assert min(trained[4, method]) >= score - 0.01
+        assert min(trained[2, method]) >= 0.9 * score
+
+
+@pytest.mark.slow
+def test_few_bits_without_training_give_the_recorded_scores(maker, quantization):
+    lab, within = Lab.open(quantization["network"]), quantization["curve_tolerance"]
+    assert len(quantization["curve"]) == len(maker.BITS) * len(maker.OBSERVERS) >= 8
+    for point in quantization["curve"]:
+        found = maker.quantized(lab, point["bits"], point["observer"]).value
+        assert found == pytest.approx(point["score"], abs=within), point
+
+
+@pytest.mark.slow
+def test_two_bits_trained_land_in_the_recorded_range_and_integer_kernels_answer_as_well(maker, quantization, tmp_path):
+    lab, row = Lab.open(quantization["network"]), quantization["trained"][-1]
+    score = maker.trained_on_grids(lab, row["bits"], row["method"]).value
+    assert (row["bits"], row["epochs"]) == (2, train_quantized.defaults["epochs"])
+    assert row["low"] <= score <= row["high"]
+    made = lab.build((step(train_quantized, bits=row["bits"], method=row["method"]),))
+    runner = session(export_integers(made, lab.data.shape, tmp_path))
+    (scores,) = runner.run(None, {"images": lab.data.validation.images.numpy()})
+    right = scores.argmax(1) == lab.data.validation.labels.numpy()
+    assert right.mean() == pytest.approx(score, abs=0.002)
 
 
 @pytest.mark.slow

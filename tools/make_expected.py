@@ -1,9 +1,10 @@
 """Record what pruning does to the reference networks, so that other machines and later versions are compared with it.
 
-    python tools/make_expected.py [pruning] [structure]     writes data/expected/; about fifteen minutes on one core
+    python tools/make_expected.py [pruning] [structure] [quantization]     writes data/expected/; half an hour, one core
 
-All scores are fractions of the validation images that are right. Of weights (`pruning`) three things are recorded, and
-of filters (`structure`) two, each with the range that tests/test_expected.py holds every machine to:
+All scores are fractions of the validation images that are right. Of weights (`pruning`) three things are recorded, of
+filters (`structure`) two and of few bits (`quantization`) two, each with the range that tests/test_expected.py holds
+every machine to:
 
     curve       pruned by magnitude, nothing trained. Same weights, same images: only rounding differs between machines,
                 so the range is the score and `CURVE_TOLERANCE` on both sides. Filters are cut out; their batch norms
@@ -12,9 +13,11 @@ of filters (`structure`) two, each with the range that tests/test_expected.py ho
     fine_tuned  pruned, then trained for three epochs with five seeds, which draw the order of the images. Training
                 magnifies rounding, so another machine is like another seed. Filters: half of them go, and the batch
                 norms are measured anew before the training.
+    trained     batch norms folded, and trained on grids with five seeds: weights of 4 and 2 bits, activations of 8. The
+                curve beside it is the same without training, for both ways to find the grids.
 
-The range of the last two goes from the lowest to the highest end of the seeds' 95 % intervals: what a sixth seed, or
-other images of the same kind, would give. `fine_tune` keeps the epoch that is best on these same images, so its scores
+The range of the last three goes from the lowest to the highest end of the seeds' 95 % intervals: what a sixth seed, or
+other images of the same kind, would give. A training keeps the epoch that is best on these same images, so its scores
 are slightly too good; every number here was chosen on validation data, none on test data.
 """
 
@@ -30,7 +33,19 @@ from typing import Any
 
 import torch
 
-from efflab import Lab, fine_tune, models, prune_filters, prune_weights, recalibrate, step
+from efflab import (
+    Lab,
+    fine_tune,
+    fold_batch_norms,
+    models,
+    prune_filters,
+    prune_weights,
+    quantize_activations,
+    quantize_weights,
+    recalibrate,
+    step,
+    train_quantized,
+)
 from efflab.measure import Evaluation
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "expected"
@@ -43,6 +58,11 @@ EPOCHS = 3
 CURVE = (*(round(0.05 * i, 2) for i in range(20)), 0.98)
 RANDOM = (0.2, 0.5, 0.8, 0.9)
 FINE_TUNED = (("magnitude", 0.9), ("magnitude", 0.95), ("random", 0.9))
+QUANTIZED_NETWORK = "cnn-scattered"
+BITS = (8, 6, 4, 3, 2)
+OBSERVERS = ("min-max", "MSE")
+TRAINED_BITS = (4, 2)
+METHODS = ("straight-through", "LSQ")
 CURVE_TOLERANCE = 0.005
 """Ten of 2,000 images: those whose two best answers are so close that rounding may exchange them."""
 
@@ -74,6 +94,21 @@ def cut_and_tuned(lab: Lab, ratio: float) -> Evaluation:
     """The same, then trained for `EPOCHS` epochs."""
     recipe = (step(prune_filters, ratio=ratio), step(recalibrate), step(fine_tune, epochs=EPOCHS))
     return lab.preview(recipe).evaluation
+
+
+def quantized(lab: Lab, bits: int, observer: str) -> Evaluation:
+    """The network of `lab` without batch norms, its weights on grids of so many bits, its activations on 8 bits."""
+    recipe = (
+        step(fold_batch_norms),
+        step(quantize_weights, bits=bits, observer=observer),
+        step(quantize_activations, observer=observer),
+    )
+    return lab.preview(recipe).evaluation
+
+
+def trained_on_grids(lab: Lab, bits: int, method: str) -> Evaluation:
+    """The network of `lab`, trained on such grids."""
+    return lab.preview((step(train_quantized, bits=bits, method=method),)).evaluation
 
 
 def make_pruning() -> dict[str, Any]:
@@ -110,6 +145,31 @@ def _cuts(name: str) -> dict[str, Any]:
     }
 
 
+def make_quantization() -> dict[str, Any]:
+    """What the file on few bits holds."""
+    labs = [Lab.open(QUANTIZED_NETWORK, seed=seed) for seed in SEEDS]
+    about = train_quantized.defaults
+    trained = [
+        _row(
+            [trained_on_grids(lab, bits, method) for lab in labs],
+            bits=bits,
+            method=method,
+            epochs=about["epochs"],
+            learning_rate=about["learning_rate"],
+        )
+        for bits in TRAINED_BITS
+        for method in METHODS
+    ]
+    curve = [(bits, one, quantized(labs[0], bits, one).value) for bits in BITS for one in OBSERVERS]
+    return {
+        **_made_with(),
+        **_network(labs[0]),
+        "score": round(labs[0].baseline.value, 4),
+        "curve": [{"bits": bits, "observer": one, "score": round(score, 4)} for bits, one, score in curve],
+        "trained": trained,
+    }
+
+
 def _made_with() -> dict[str, Any]:
     return {
         "maker": "tools/make_expected.py",
@@ -134,7 +194,7 @@ def _row(evaluations: Sequence[Evaluation], **about: str | float) -> Row:
     return {**about, "scores": scores, "low": round(min(lows), 4), "high": round(max(highs), 4)}
 
 
-MAKERS = {"pruning": make_pruning, "structure": make_structure}
+MAKERS = {"pruning": make_pruning, "structure": make_structure, "quantization": make_quantization}
 """What makes each file, `data/expected/NAME_scattered.json`."""
 
 

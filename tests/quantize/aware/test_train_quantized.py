@@ -22,6 +22,7 @@ from efflab.quantize import (
 from efflab.quantize.aware import techniques
 from efflab.quantize.grids import Grid, dequantize
 from efflab.runtime import export_integers, parity, plan_kernels, quantized_layers
+from efflab.runtime.executed import INTEGER, executed_kernels
 from efflab.training import Progress, predict, train, validation_score
 
 METHODS = ("straight-through", "LSQ")
@@ -197,7 +198,10 @@ def test_the_zeros_of_a_pruned_network_stay(bits, method, model, data):
 def test_integer_kernels_answer_as_the_trained_network_does(bits, method, digits, tmp_path):
     made = train_quantized(models.load("cnn-digits"), data=digits, bits=bits, method=method, epochs=1)
     assert {planned.kernel for planned in plan_kernels(made).values()} == {"int8"}
-    found = parity(export_integers(made, digits.shape, tmp_path), made, digits.validation.images)
+    file = export_integers(made, digits.shape, tmp_path)
+    assert set(executed_kernels(file).values()) <= set(INTEGER)
+    assert len(executed_kernels(file)) == 4
+    found = parity(file, made, digits.validation.images)
     assert found.n == 360
     assert found.agreement >= 0.994  # of 360 images, two may lie between two answers
     reach = float(predict(made, digits.validation.images).abs().max())
