@@ -32,6 +32,15 @@ panel = FourStates(Lab.open("mlp-scattered"), controls=("ratio",), start={"ratio
 worker().wait(120)
 panel
 """,
+    "05_bench": """
+from efflab import Lab, fold_batch_norms, quantize_weights, step
+from efflab.widgets.worker import worker
+lab = Lab.open("cnn-scattered").after((step(fold_batch_norms),))
+bench = lab.bench(quantize_weights, controls=("bits",), start={"bits": 4}, recover=None)
+bench.reveal()
+worker().wait(120)
+bench
+""",
 }
 """Name of the picture: the cell that shows another panel."""
 

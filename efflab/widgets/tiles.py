@@ -130,14 +130,13 @@ def _speed(report: Report | None, machine: str, macs: tuple[int, int] | None) ->
 
 def _kernels(report: Report) -> list[str]:
     """Where weights lie on grids: how many layers run in integers, and what keeps the first of the others from it."""
-    plans = report.kernels.values()
-    if not plans:
+    if not report.kernels:
         return []
-    floats = [plan.why for plan in plans if plan.kernel == "float"]
-    n = len(plans) - len(floats)
+    floats = [f"{layer}: {plan.why}" for layer, plan in report.kernels.items() if plan.kernel == "float"]
+    n = len(report.kernels) - len(floats)
     if not floats:
         return [f"real integer kernels in all {n} layers"]
-    return [f"real integer kernels in {n} of {len(plans)} layers: {escape(floats[0])}"]
+    return [f"real integer kernels in {n} of {len(report.kernels)} layers; {escape(floats[0])}"]
 
 
 def _promise(before: int, now: int) -> str:

@@ -90,8 +90,8 @@ def integers(lab):
 def test_the_speed_says_whether_real_integer_kernels_ran(integers):
     floats = Planned("float", "for a reason")
     assert "real integer kernels in all 2 layers" in integers(one=Planned("int8"), other=Planned("int8"))
-    assert "real integer kernels in 1 of 2 layers: for a reason" in integers(one=Planned("int8"), other=floats)
-    assert "real integer kernels in 0 of 1 layers: for a reason" in integers(one=floats)
+    assert "real integer kernels in 1 of 2 layers; other: for a reason" in integers(one=Planned("int8"), other=floats)
+    assert "real integer kernels in 0 of 1 layers; one: for a reason" in integers(one=floats)
 
 
 def test_the_score_of_the_integer_file_stands_beside_the_simulated_one(integers, lab):
