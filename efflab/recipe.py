@@ -58,11 +58,11 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         equalize,
         quantize_weights,
         quantize_activations,
+        learn_rounding,
+        correct_biases,
         train_quantized,
         share_weights,
         train_centroids,
-        learn_rounding,
-        correct_biases,
     )
 }
 """All techniques, in teaching order."""

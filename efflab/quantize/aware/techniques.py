@@ -7,7 +7,7 @@
 
 References: Jacob et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference,
 2018, arXiv 1712.05877, section 3; Nagel et al., A white paper on neural network quantization, 2021, arXiv 2106.08295,
-section 5.
+section 4.2.
 
 Where we simplify: Jacob et al. fold anew in each pass, with the statistics of its batch, and freeze them late. Folding
 once ("static folding" in the white paper) is one idea less, takes half the time, and is as good where a network was
