@@ -19,15 +19,12 @@ from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step, to_jso
 from efflab.training import Progress, warm_up
 from efflab.widgets.answers import score_when_there
 from efflab.widgets.asking import PREDICT_FIRST, Answer, Gate
-from efflab.widgets.budgeting import Budgeting
 from efflab.widgets.controls import Control, knobs_to_show
-from efflab.widgets.desk import Desk, buttons
+from efflab.widgets.desk import Desk, budgeting, buttons, controls_of
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
-from efflab.widgets.first_tabs import layers_with_knobs
 from efflab.widgets.parts import side_by_side
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import Stage
-from efflab.widgets.structure_tabs import STRUCTURED
 from efflab.widgets.tiles import sentence, test_sentence
 from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Job, Stale, Turns, worker
@@ -81,14 +78,14 @@ class Bench(DiagnosisPanel):
         names = knobs_to_show(self.technique, controls)
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
         self._asked: Recipe | None = None
-        self.budgeting: Budgeting | None = None
         self.prepare(self._make_diagnosis, batch=batch)
+        self.budgeting = budgeting(self, x)
         self.desk = Desk(
-            {name: self._control(name) for name in names},
+            controls_of(self, names, self._start),
             *buttons(self),
             self.project,
             batch=self.batch_control,
-            more=self._budgeting(x),
+            more=[self.budgeting] if self.budgeting else [],
         )
         asked = {"scan": self.scan_layers, "redraw": self.redraw_tab}
         self.stage = Stage(
@@ -304,24 +301,7 @@ class Bench(DiagnosisPanel):
         except JournalError as error:
             self.show_error(error)
 
-    # What stands on the left.
-
-    def _control(self, name: str) -> Control:
-        layers = layers_with_knobs(self.lab, self.technique) if name in self.technique.per_layer else ()
-        control = Control(name, self.technique.knobs[name], self._start[name], layers)
-        control.on_change(self.refresh)
-        return control
-
-    def _budgeting(self, x: str) -> list[Budgeting]:
-        """A search for the first number, where the technique makes the network smaller without training."""
-        if self.technique not in STRUCTURED:
-            return []
-        self.budgeting = Budgeting(self, x, lambda: self.step.values, lambda: self.batch)
-        return [self.budgeting]
-
     def _lock(self, is_locked: bool) -> None:
         self.desk.lock(is_locked)
-        if self.budgeting is not None:
-            self.budgeting.lock(is_locked)
         self.stage.layers.button.disabled = is_locked
         self.diagnosing.lock(is_locked)

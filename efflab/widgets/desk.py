@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import ipywidgets
 
-from efflab.knobs import Setting
+from efflab.knobs import Setting, Value
+from efflab.widgets.budgeting import Budgeting
 from efflab.widgets.controls import Control
+from efflab.widgets.first_tabs import layers_with_knobs
 from efflab.widgets.parts import button
 from efflab.widgets.running import Running
+from efflab.widgets.structure_tabs import STRUCTURED
 
 if TYPE_CHECKING:  # a bench makes its desk
     from efflab.widgets.bench import Bench
@@ -20,7 +23,7 @@ class Desk(ipywidgets.VBox):
 
     train: the buttons that train, above the training's bar. look: the other buttons, below it. running: the bar, if
     it is not a training that runs. batch: the choice of a batch, where one can be chosen beside the controls. more:
-    whatever else belongs to this desk.
+    searches that move a control.
     """
 
     def __init__(
@@ -31,9 +34,9 @@ class Desk(ipywidgets.VBox):
         project: Callable[[bool], object],
         running: Running | None = None,
         batch: Control | None = None,
-        more: Sequence[ipywidgets.Widget] = (),
+        more: Sequence[Budgeting] = (),
     ) -> None:
-        self.controls, self.buttons, self.batch = dict(controls), (*train, *look), batch
+        self.controls, self.buttons, self.batch, self._more = dict(controls), (*train, *look), batch, tuple(more)
         self.running = running or Running("Training")
         self.test_line = ipywidgets.HTML()
         projector = ipywidgets.Checkbox(False, description="projector", indent=False)
@@ -66,6 +69,25 @@ class Desk(ipywidgets.VBox):
             control.lock(is_locked)
         for one in self.buttons:
             one.disabled = is_locked
+        for other in self._more:
+            other.lock(is_locked)
+
+
+def controls_of(bench: "Bench", names: Sequence[str], start: Mapping[str, Value]) -> dict[str, Control]:
+    """The controls of some knobs, which move the bench; one for each layer where a knob may differ between them."""
+    made = {}
+    for name in names:
+        layers = layers_with_knobs(bench.lab, bench.technique) if name in bench.technique.per_layer else ()
+        made[name] = Control(name, bench.technique.knobs[name], start[name], layers)
+        made[name].on_change(bench.refresh)
+    return made
+
+
+def budgeting(bench: "Bench", knob: str) -> Budgeting | None:
+    """A search for a knob, where the technique makes the network smaller without training."""
+    if bench.technique not in STRUCTURED:
+        return None
+    return Budgeting(bench, knob, lambda: bench.step.values, lambda: bench.batch)
 
 
 def buttons(bench: "Bench") -> tuple[list[ipywidgets.Button], list[ipywidgets.Button]]:
