@@ -28,7 +28,7 @@ def bench(lab, recipe, at=None, *, reports=(), batch=64, preview=None) -> Simple
     report = reports[-1] if reports else None
     stage = SimpleNamespace(reports=list(reports))
     return SimpleNamespace(
-        lab=lab, recipe=recipe, preview=shown, report=report, at=at or {"ratio": 0.5}, batch=batch, stage=stage
+        lab=lab, recipe=recipe, preview=shown, report=report, at=at or {"ratio": 0.5}, batch=batch, stage=stage, then=()
     )
 
 
