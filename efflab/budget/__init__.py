@@ -1,5 +1,6 @@
 """Budgets: limits that an answer must keep, said with its own numbers. Many answers meet one."""
 
+from efflab.budget.encoded import EncodedBudget
 from efflab.budget.faster import FasterBudget
 from efflab.budget.packed import PackedBudget
 from efflab.budget.parts import RecipeBudget
@@ -7,4 +8,13 @@ from efflab.budget.serving import Serving, ServingBudget
 from efflab.budget.shipping import ShippedBudget
 from efflab.budget.weights import Budget
 
-__all__ = ["Budget", "FasterBudget", "PackedBudget", "RecipeBudget", "Serving", "ServingBudget", "ShippedBudget"]
+__all__ = [
+    "Budget",
+    "EncodedBudget",
+    "FasterBudget",
+    "PackedBudget",
+    "RecipeBudget",
+    "Serving",
+    "ServingBudget",
+    "ShippedBudget",
+]

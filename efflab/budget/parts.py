@@ -5,6 +5,7 @@ from typing import Protocol
 
 from efflab.costs.texts import three
 from efflab.lab import Lab, Preview
+from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.speed import Speed
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
@@ -24,8 +25,8 @@ def verdict(results: Mapping[str, bool]) -> Verdict:
     return Verdict(n_passed == len(results), "\n".join(parts), n_passed, len(results))
 
 
-def is_lost_at_most(limit: float, preview: Preview) -> dict[str, bool]:
-    """Whether the score fell by at most `limit`, a fraction, said with the interval of the loss.
+def is_lost_at_most(limit: float, preview: Preview | EncodedNetwork) -> dict[str, bool]:
+    """Whether the score of what was evaluated fell by at most `limit`, a fraction, said with the interval of the loss.
 
     The score is the measured one, not the end of its interval.
     """
