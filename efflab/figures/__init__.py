@@ -6,6 +6,7 @@ from efflab.figures.bits_sensitivity import bits_sensitivity
 from efflab.figures.blocks import blocks
 from efflab.figures.break_even import sparse_speed
 from efflab.figures.channel_sensitivity import channel_sensitivity
+from efflab.figures.encoded import encoded
 from efflab.figures.filters import filters
 from efflab.figures.frontier import frontier_map
 from efflab.figures.grid_errors import grid_errors
@@ -30,6 +31,7 @@ __all__ = [
     "blocks",
     "changed",
     "channel_sensitivity",
+    "encoded",
     "filters",
     "frontier_map",
     "grid_errors",

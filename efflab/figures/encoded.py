@@ -1,0 +1,147 @@
+"""What the bytes of Deep Compression's file are: a bar a layer, in its parts, and what it was before Huffman's code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from efflab.figures.picture import MAX_ROWS, Picture, draw
+from efflab.figures.text import bytes_text, percent_text
+from efflab.figures.theme import BASE, CONTROL, NOW, PREDICTED, TUNED, Json
+
+if TYPE_CHECKING:
+    from efflab.lab.encoding import EncodedNetwork
+
+PARTS = {
+    "codebook": (PREDICTED, "/"),
+    "indices": (NOW, ""),
+    "gaps": (CONTROL, "x"),
+    "tables": (TUNED, "."),
+    "floats": (BASE, "\\"),
+}
+"""The colour and hatch of each part, in the order in which they are stacked."""
+N_ROWS = 16
+"""Layers that are drawn; of a deeper network the table has the others."""
+TEXT_ROOM = 1.35
+"""Where the axis ends, in lengths of the longest bar: the bytes are written behind the bars."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    codebook: int = 0
+    indices: int = 0
+    gaps: int = 0
+    tables: int = 0
+    floats: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(getattr(self, part.name) for part in fields(self))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A layer; `plain`: its bytes without Huffman's code."""
+
+    name: str
+    parts: _Parts
+    plain: int
+
+
+def encoded(found: "EncodedNetwork") -> Picture:
+    """A bar a layer, as long as its bytes in the file; a diamond stands where it ended without Huffman's code.
+
+    The last bar is everything else: biases, batch norms, layers without a codebook, and the header.
+
+    Raises:
+        ValueError: no layer has a codebook.
+    """
+    if not found.layers:
+        raise ValueError("found must hold at least one layer that shares weights")
+    rows = [
+        _Row(one.name, _Parts(one.codebook_bytes, one.index_bytes, one.gap_bytes, one.table_bytes), one.plain_bytes)
+        for one in found.layers
+    ]
+    others = _Row("all else", _Parts(floats=(n := found.other_bytes + found.header_bytes)), n)
+    rows, shown = [*rows, others], [*rows[:N_ROWS], others]
+    longest = max(max(row.parts.total, row.plain) for row in shown)
+    unit, factor = ("kB", 1000) if longest >= 1000 else ("B", 1)
+    there = [part for part in PARTS if any(getattr(row.parts, part) for row in rows)]
+    traces = [*(_bars(shown, part, factor) for part in there), _plain(shown, factor), _texts(shown, factor)]
+    return Picture(draw(traces, _layout(shown, longest / factor, unit)), _sentence(found, rows), _table(rows))
+
+
+def _bars(shown: Sequence[_Row], part: str, factor: int) -> Json:
+    colour, hatch = PARTS[part]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": part,
+        "x": [getattr(row.parts, part) / factor for row in shown],
+        "y": list(range(len(shown))),
+        "width": 0.7,
+        "marker": {"color": colour, "pattern": {"shape": hatch, "fillmode": "overlay"}, "line": {"width": 0}},
+        "hovertext": [f"{row.name}, {part}: {bytes_text(getattr(row.parts, part))}" for row in shown],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+
+
+def _plain(shown: Sequence[_Row], factor: int) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "without Huffman's code",
+        "x": [row.plain / factor for row in shown],
+        "y": list(range(len(shown))),
+        "marker": {"symbol": "diamond-open", "size": 12, "color": BASE, "line": {"width": 3}},
+        "hovertext": [f"{row.name}, without Huffman's code: {bytes_text(row.plain)}" for row in shown],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+
+
+def _texts(shown: Sequence[_Row], factor: int) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": [max(row.parts.total, row.plain) / factor for row in shown],
+        "y": list(range(len(shown))),
+        "text": [f"   {bytes_text(row.parts.total)}" for row in shown],
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _layout(shown: Sequence[_Row], longest: float, unit: str) -> Json:
+    return {
+        "barmode": "stack",
+        "legend": {"traceorder": "normal"},
+        "xaxis": {"title": {"text": f"bytes in the file ({unit}, measured)"}, "range": [0, TEXT_ROOM * longest]},
+        "yaxis": {
+            "range": [len(shown) - 0.5, -0.5],
+            "tickvals": list(range(len(shown))),
+            "ticktext": [f"{row.name} " for row in shown],
+            "ticks": "",
+            "showgrid": False,
+        },
+    }
+
+
+def _sentence(found: "EncodedNetwork", rows: Sequence[_Row]) -> str:
+    sums = {part: sum(getattr(row.parts, part) for row in rows) for part in PARTS}
+    parts = [f"{part} {percent_text(n / found.n_bytes)}" for part, n in sums.items() if n]
+    longer = [row.name for row in rows if row.parts.total > row.plain]
+    costs = f" In {', '.join(longer[:3])} the code costs more than it saves." if longer else ""
+    left_out = f" The first {N_ROWS} of {len(found.layers)} layers are drawn." if len(found.layers) > N_ROWS else ""
+    return (
+        f"{bytes_text(found.n_bytes)} in the file (measured), {found.times_smaller:.1f} times smaller than the floats: "
+        f"{', '.join(parts)}. Without Huffman's code it would be {bytes_text(found.plain_bytes)}.{costs}{left_out}"
+    )
+
+
+def _table(rows: Sequence[_Row]) -> pd.DataFrame:
+    columns = ["layer", *(f"{part} (bytes)" for part in PARTS), "all (bytes)", "without Huffman's code (bytes)"]
+    cells = [(row.name, *(getattr(row.parts, part) for part in PARTS), row.parts.total, row.plain) for row in rows]
+    return pd.DataFrame(cells[:MAX_ROWS], columns=columns)
