@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from efflab import shipped
 from efflab.lab import Lab, Preview, Report
+from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.kernel_speed import KernelSpeed
 
 if TYPE_CHECKING:
@@ -51,6 +52,28 @@ def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab, report: Report | N
         own |= {"macs": macs, "kept_macs": kept_macs, "times_fewer_macs": round(macs / kept_macs, 2)}
     if report:
         own["times_faster"] = round(1 / report.speed.ratio, 2)
+    row = {name: value for name, value in own.items() if name in cited.columns}
+    return pd.concat([cited, pd.DataFrame([row])], ignore_index=True)
+
+
+def beside_encoded(cited: "pd.DataFrame", encoded: EncodedNetwork, lab: Lab) -> "pd.DataFrame":
+    """A table of compressed files with a row for one that was written, weighed and read back here, in the same columns.
+
+    Errors are percent, of validation data; kilobytes are thousands of bytes.
+    """
+    import pandas as pd
+
+    own = {
+        "network": "yours",
+        "data": f"{lab.data.name} (validation, {encoded.evaluation.n:,} images)",
+        "reference_error_percent": round(100 * (1 - lab.baseline.value), 2),
+        "compressed_error_percent": round(100 * (1 - encoded.evaluation.value), 2),
+        "reference_kb": round(encoded.base_bytes / 1000),
+        "compressed_kb": round(encoded.n_bytes / 1000, 1),
+        "times_smaller": round(encoded.times_smaller, 1),
+        "source": "this notebook",
+        "kind": "measured",
+    }
     row = {name: value for name, value in own.items() if name in cited.columns}
     return pd.concat([cited, pd.DataFrame([row])], ignore_index=True)
 

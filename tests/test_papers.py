@@ -2,7 +2,7 @@
 
 import pytest
 
-from efflab import Lab, papers, prune_weights, step
+from efflab import Lab, papers, prune_weights, share_weights, step
 from tests.support import product
 
 
@@ -38,6 +38,20 @@ def test_ones_own_row_is_measured_and_has_the_same_columns():
     assert own["pruned_error_percent"] == round(100 * (1 - preview.evaluation.value), 2)
     assert own["kept"] == preview.size.n_nonzero
     assert "validation, 360 images" in own["data"]
+
+
+def test_ones_own_file_stands_in_the_columns_of_deep_compression():
+    lab = Lab.open("mlp-digits")
+    encoded = lab.encode((step(prune_weights, sparsity=0.5), step(share_weights, bits=2)))
+    cited = papers.table("han2016").assign(kind="cited")
+    both = papers.beside_encoded(cited, encoded, lab)
+    assert list(both.columns) == list(cited.columns)
+    assert not both.iloc[-1].isna().any()
+    own = both.iloc[-1]
+    assert (own["kind"], own["compressed_kb"]) == ("measured", round(encoded.n_bytes / 1000, 1))
+    assert own["compressed_error_percent"] == round(100 * (1 - encoded.evaluation.value), 2)
+    assert own["reference_error_percent"] == round(100 * (1 - lab.baseline.value), 2)
+    assert own["reference_kb"] / own["compressed_kb"] == pytest.approx(own["times_smaller"], rel=0.05)
 
 
 def test_the_sparse_layers_of_the_chip_paper_are_there_with_their_source():

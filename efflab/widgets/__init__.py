@@ -10,6 +10,7 @@ from efflab.widgets.calculators import (
 )
 from efflab.widgets.chapter import Chapter
 from efflab.widgets.diagnosis import DiagnosisView
+from efflab.widgets.encoded import EncodedView
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
 from efflab.widgets.states import FourStates
@@ -19,6 +20,7 @@ __all__ = [
     "BreakEvenExplorer",
     "Chapter",
     "DiagnosisView",
+    "EncodedView",
     "FourStates",
     "Kernels",
     "LiveFigure",

@@ -22,6 +22,7 @@ from efflab.widgets.bench import Bench
 from efflab.widgets.break_even import BreakEvenExplorer
 from efflab.widgets.calculator import Calculator
 from efflab.widgets.diagnosis import DiagnosisView
+from efflab.widgets.encoded import EncodedView
 from efflab.widgets.judging import Judging
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
@@ -84,6 +85,14 @@ class Chapter:
             TypeError: `Kernels` has no such option.
         """
         return Kernels(lab, gate=self.predict(prediction) if prediction else None, **options)
+
+    def encoded(self, lab: Lab, recipe: Recipe, *, prediction: str | None = None, **options: Any) -> EncodedView:
+        """The file of Deep Compression, by layer and part. `prediction` is asked for first; options: `EncodedView`.
+
+        Raises:
+            TypeError: `EncodedView` has no such option.
+        """
+        return EncodedView(lab, recipe, gate=self.predict(prediction) if prediction else None, **options)
 
     def diagnosis(
         self,
@@ -150,14 +159,15 @@ class Chapter:
         """The source of a function of the package, as it runs."""
         return Code(inspect.getsource(inspect.unwrap(function)), language="python")  # type: ignore[no-untyped-call]  # IPython's
 
-    def paper(self, name: str, yours: Bench | BreakEvenExplorer | None = None) -> "Styler":
+    def paper(self, name: str, yours: Bench | BreakEvenExplorer | EncodedView | None = None) -> "Styler":
         """A paper's published table, and in the same columns what was measured here; `kind` says cited or measured.
 
         Written for reading, with thousands apart; the numbers themselves are in its attribute `data`.
 
         Args:
             name: of the table, as in `data/papers`.
-            yours: a bench for a table of pruned networks, an explorer for one of sparse products.
+            yours: a bench for a table of pruned networks, an explorer for one of sparse products, a written file for
+                one of files.
 
         Raises:
             FileNotFoundError: there is no table of this name.
@@ -165,6 +175,8 @@ class Chapter:
         table = papers.table(name).assign(kind="cited")
         if isinstance(yours, BreakEvenExplorer):
             table = papers.beside_products(table, yours.points)
+        elif isinstance(yours, EncodedView):
+            table = papers.beside_encoded(table, yours.encoded, yours.lab) if yours.encoded else table
         elif yours is not None and yours.preview is not None and yours.preview.recipe:
             table = papers.beside(table, yours.preview, yours.lab, yours.report)
         written = table.style.format(precision=2, thousands=",", na_rep="–")
