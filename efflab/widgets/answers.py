@@ -79,9 +79,16 @@ def brought_back(bench: "Bench") -> str | None:
     """For "what brings a step back that trains nothing?": "worse", "nothing", "part" or "all" of what a cut lost."""
     if bench.preview is None or len(bench.recipe) != 2 or bench.recipe[1].technique.is_slow:
         return None
+    return part_of_loss(bench) if _stands_at(bench, bench.recipe[0]) else None
+
+
+def part_of_loss(bench: "Bench") -> str | None:
+    """How much of what the first step lost the others brought back: "worse", "nothing", "part" or "all"."""
+    if bench.preview is None:
+        return None
     before, cut, now = bench.lab.baseline, bench.lab.preview(bench.recipe[:1]).evaluation, bench.preview.evaluation
     lost, back = before.value - cut.value, now.value - cut.value
-    if lost <= 0 or not _stands_at(bench, bench.recipe[0]):
+    if lost <= 0:
         return None
     if back < -LITTLE * lost:
         return "worse"
