@@ -16,6 +16,7 @@ LABS = {
     "00_bench": ("mlp-digits", "prune_weights", "sparsity", 0.5),
     "03_bench": ("lenet5-scattered", "prune_weights", "sparsity", 0.8),
     "04_bench": ("cnn64-scattered", "prune_filters", "ratio", 0.5),
+    "07_bench": ("lenet5-scattered", "share_weights", "bits", 2),
 }
 """Name of the picture: the checkpoint that it shows, the technique, and the control with the value it stands at."""
 

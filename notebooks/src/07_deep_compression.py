@@ -99,8 +99,8 @@ def prune_and_share(model, *, sparsity: Sparsity = 0.0, bits: Bits = 8):
 
 
 # %% [markdown]
-# Predict, then set the sliders to exactly 70 % and 4 bits. Then look for the settings with the fewest packed bytes that lose
-# no more than a point. The tab **journal** keeps what you tried.
+# Predict, then set the sliders to exactly 70 % and 4 bits. Then look for the settings with the fewest packed bytes that
+# lose no more than a point. The tab **journal** keeps what you tried.
 
 # %%
 from efflab.widgets.answers_of_codes import bits_of_kept
@@ -118,17 +118,17 @@ chapter.bench(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Half of the bits of a weight say where it is. So from 4 bits to 3, each weight that is left gets smaller by an eighth
-# only; from 70 % to 80 % a third of the weights goes, and those that stay need a little more for their places. Without
-# training the accuracy ends this near 70 %. Section 6 trains after pruning, and then few bits pay once more.
+# Nearly half of the bits of a weight say where it is. So from 4 bits to 3, each weight that is left gets smaller by a
+# seventh only; from 70 % to 80 % a third of the weights goes, and those that stay need a bit more for their places.
+# Without training the accuracy ends this soon after 70 %. In section 6 you train after pruning, and may remove far more.
 #
 # </details>
 
 # %% [markdown]
 # ## 4. Where the values start, and where training brings them
 #
-# k-means ends where its start leads it. The three starts of the paper, on the network with 70 % of its weights removed. Predict,
-# then try all three at exactly 2 bits; the answer comes once all were seen.
+# From another start, k-means may end elsewhere. These are the three starts of the paper, on the network with 70 % of its
+# weights removed. Predict, then try all three at exactly 2 bits; the answer comes once all were seen.
 
 # %%
 from efflab.widgets.answers_of_codes import worst_start
@@ -155,7 +155,8 @@ from efflab.runtime.shared import SharedValues
 chapter.source(SharedValues.gather)
 
 # %% [markdown]
-# Predict; then, at exactly 1 bit, press **Train centroids**, which takes about half a minute. Afterwards do the same at 4 bits.
+# Predict; then, at exactly 1 bit, press **Train centroids**, which takes about half a minute. Afterwards do the same at 4
+# bits.
 
 # %%
 from efflab import train_centroids
@@ -175,17 +176,19 @@ chapter.bench(
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Training repairs where sharing broke something. At 4 bits there is nearly nothing to repair, and three epochs change less
-# than the interval in the tile. At 4 bits the values that k-means found are good enough.
+# Training repairs where sharing broke something. At 4 bits there is nearly nothing to repair: the values that k-means found
+# are good enough, and three epochs change about as much as chance does. As for the starts: on a line, with few
+# values and rounds until nothing changes, most of the start is forgotten. The authors found the even one best, in larger
+# networks.
 #
 # </details>
 
 # %% [markdown]
 # ## 5. Codes
 #
-# Some values are used often and some rarely. Huffman's code gives the first short codes: the two rarest symbols become one, again
-# and again, until one is left; at each merge the codes of all symbols within it get a bit longer. No code begins another,
-# so no marks are needed between them. Here are the 8 values of a layer:
+# Some values are used often and some rarely. Huffman's code gives the first short codes: the two rarest symbols become
+# one, again and again, until one is left; at each merge the codes of all symbols within it get a bit longer. No code
+# begins another, so no marks are needed between them. Here are the 8 values of a layer:
 
 # %%
 from efflab.quantize.codebook import canonical_codes, code_lengths, entropy_bits
@@ -199,8 +202,8 @@ for value, n, bits, code in zip(conv2.codebook, counts, lengths, canonical_codes
 print(f"{counts @ lengths / counts.sum():.3f} bits on average; the entropy is {entropy_bits(counts):.3f}")
 
 # %% [markdown]
-# The **entropy** is what no code of this kind is shorter than. Only the lengths are in the file: the codes count upwards, from
-# short to long, so they follow from them.
+# The **entropy** is what no code of this kind is shorter than. Only the lengths are in the file: the codes count upwards,
+# from short to long, so they follow from them.
 #
 # ### Exercise: the lengths of the codes
 #
@@ -209,8 +212,8 @@ print(f"{counts @ lengths / counts.sum():.3f} bits on average; the entropy is {e
 #
 # <details><summary>Hint</summary>
 #
-# Begin with a list of pairs: the count of a symbol, and a list with its number, `(count, [symbol])`. Sort it, take the first two out,
-# put their sum and both lists together back in, until one pair is left.
+# Begin with a list of pairs: the count of a symbol, and a list with its number, `(count, [symbol])`. Sort it, take the
+# first two out, put their sum and both lists together back in, until one pair is left.
 #
 # </details>
 
@@ -238,13 +241,14 @@ chapter.check("huffman_lengths", huffman_lengths)
 # %% [markdown]
 # ### Exercise: the gaps
 #
-# Where are the weights that are left? Told are not their places, but how many zeros come before each of them: a **gap**. Write
-# `gaps(is_kept)` for a tensor of type bool, an entry for each weight of a layer. The result is a tensor of type int64.
+# Where are the weights that are left? Told are not their places, but how many zeros come before each of them: a **gap**.
+# Write `gaps(is_kept)` for a tensor of type bool, an entry for each weight of a layer. The result is a tensor of type
+# int64.
 #
 # <details><summary>Hint</summary>
 #
-# `is_kept.nonzero().flatten()` has the places. `diff` takes the difference of neighbours, and with `prepend` also that of the
-# first to what you put before it: what place has a weight before the first one?
+# `is_kept.nonzero().flatten()` has the places. `diff` takes the difference of neighbours, and with `prepend` also that of
+# the first to what you put before it: what place has a weight before the first one?
 #
 # </details>
 
@@ -268,8 +272,8 @@ chapter.check("gaps", gaps)
 # %% [markdown]
 # ### The file
 #
-# Codebooks, indices, gaps, and the tables of both codes: all of it is now written to a file, weighed, and read back; what was
-# read is judged. Predict, and look at each layer.
+# Codebooks, indices, gaps, and the tables of both codes: all of it is now written to a file, weighed, and read back; what
+# was read is judged. Predict, and look at each layer.
 
 # %%
 from efflab.widgets.answers_of_codes import saved_by_huffman
@@ -278,29 +282,26 @@ recipe = (step(prune_weights, sparsity=0.7), step(share_weights, bits=4))
 chapter.encoded(lab, recipe, prediction="saved_by_huffman", answer=saved_by_huffman)
 
 # %% [markdown]
-# The same in numbers; the last column is what it would be without Huffman's code.
-
-# %%
-lab.encode(recipe).table()
-
-# %% [markdown]
+# Open **Table** below the picture: a row for each layer, a column for each part. (`lab.encode(recipe).table()` has them,
+# too.)
+#
 # - Which layer saves the most, in percent? In which one does the code save nothing, and why?
 # - How much of the file are the gaps?
 # - Which part stays, however few bits you choose?
 #
 # <details><summary>What you should have seen</summary>
 #
-# In `conv1` there are a few hundred weights: what the code saves, the tables of its lengths cost again. With fewer weights
-# left it costs more than it saves. In `hidden` the gaps are nearly half. Biases and the header stay: 3,000 bytes, which is
-# little here and a tenth of a file of 30,000.
+# In `conv1` there are a few hundred weights: what the code saves, the tables of its lengths cost again, and more. In
+# `hidden` the gaps are nearly half. Biases and the header stay: 3,000 bytes, which is little here and a tenth of a file
+# of 30,000.
 #
 # </details>
 
 # %% [markdown]
 # ## 6. The budget
 #
-# Bring this network, 1,724 kB of floats, into a file **at least 40 times smaller**, and lose **at most 1 point** of accuracy.
-# Written, weighed and judged is the file. No hints; many recipes meet it. Training takes a minute or two.
+# Bring this network, 1,724 kB of floats, into a file **at least 40 times smaller**, and lose **at most 1 point** of
+# accuracy. Written, weighed and judged is the file. No hints; many recipes meet it. Training takes a minute or two.
 
 # %%
 from efflab import fine_tune, prune_gradually
@@ -332,10 +333,10 @@ yours
 chapter.paper("han2016", yours)
 
 # %% [markdown]
-# Your LeNet-5 has the layers of theirs. Two things to compare. *How hard the task is*: theirs is plain MNIST, where 8 % of the
-# weights are enough for the same error; yours are scattered digits with clutter. *What the columns count*: theirs are the
-# error on test data after many rounds of pruning and training, yours that on validation data after minutes. And neither
-# table has a column for time: this file is for the disk and the way there.
+# Your LeNet-5 has the layers of theirs. Two things to compare. *How hard the task is*: theirs is plain MNIST, where 8 %
+# of the weights are enough for the same error; yours are scattered digits with clutter. *What the columns count*: theirs
+# are the error on test data after many rounds of pruning and training, yours that on validation data after minutes. And
+# neither table has a column for time: this file is for the disk and the way there.
 
 # %% [markdown]
 # ## 8. Three questions
@@ -352,12 +353,14 @@ chapter.quiz("entropy_limit")
 # %% [markdown]
 # ## What to remember
 #
-# - A weight is stored as an index into a codebook, and its place as a gap. At 70 % sparsity the place costs as much as the index.
+# - A weight is stored as an index into a codebook, and its place as a gap. At 70 % sparsity the place costs
+#   nearly as much as the index, and more than it beyond.
 # - An entropy code saves what is uneven, about a tenth here, and nothing in tiny layers. Count the tables.
 # - A small file is read back into floats. It saves disk and transfer, not time.
 #
-# At work: [Core ML's palettization](https://apple.github.io/coremltools/docs-guides/source/opt-palettization-overview.html),
-# which stores and runs networks with codebooks.
+# At work: [Core ML's
+# palettization](https://apple.github.io/coremltools/docs-guides/source/opt-palettization-overview.html), which stores and
+# runs networks with codebooks.
 #
 # That was the chapter. Whoever has more time goes further below, in any order.
 
@@ -380,14 +383,15 @@ for bits in (4, 3, 2):
         print(f"{bits} bits, {one.technique.label:16} {tried.size.packed_bytes:8,} bytes  {tried.evaluation}")
 
 # %% [markdown]
-# A kernel can multiply the integers of a grid. A codebook must be looked up first. So grids are what runs fast, and codebooks
-# are what is small at 2 bits.
+# At 2 bits the grid has fewer bytes because it rounds most weights to zero, and the accuracy goes with them. But a kernel
+# can multiply the integers of a grid, and a codebook must be looked up first. So grids are what runs fast, and codebooks
+# are what still works at 2 bits.
 
 # %% [markdown]
 # ### Bits for each layer (10 minutes)
 #
-# Tick *one for each layer* below the slider. `hidden` has 93 % of the weights, so its bits decide how large the file is, and the
-# first layer decides what all others get to see. Which layer can do with 1 bit, and which needs 4?
+# Tick *one for each layer* below the slider. `hidden` has 93 % of the weights, so its bits decide how large the file is,
+# and the first layer decides what all others get to see. Which layer can do with 1 bit, and which needs 4?
 
 # %%
 chapter.bench(lab, share_weights, controls=("bits",), start={"bits": 3}, recover=None)
@@ -415,15 +419,15 @@ for g in range(2, 9):
     print(f"{g} bits: {len(numbers):7,} numbers, {len(numbers) * g // 8:7,} bytes, with Huffman's code {coded:7,}")
 
 # %% [markdown]
-# Without the code the choice matters. With it, it hardly does once g is large enough: numbers that never occur cost nothing. What
-# is the best g at 97 %?
+# Without the code the choice matters. With it, it hardly does once g is large enough: numbers that never occur cost
+# nothing. What is the best g at 97 %?
 
 # %% [markdown]
-# ### The networks of the paper (10 minutes)
+# ### A network of the paper (10 minutes)
 #
-# If the real MNIST lies in a folder `mnist` of the folder that `EFFLAB_DATA` names, this is the authors' LeNet-300-100. The
-# training takes about twenty minutes on a laptop and ends near 40 times smaller, with an error on test data below their
-# 1.64 %. Copy it into a cell:
+# If the real MNIST lies in a folder `mnist` of the folder that `EFFLAB_DATA` names, this is the authors' LeNet-300-100,
+# with the recipe of our benchmark `deep_compression`. It is not run here, for it trains 65 epochs. Copy it into a cell, and
+# see whether it gets 40 times smaller with no more than their 1.64 % error:
 #
 # ```python
 # from efflab import fine_tune, prune_gradually, train_centroids
@@ -444,8 +448,9 @@ print("EFFLAB_DATA is", os.environ.get("EFFLAB_DATA", "not set"))
 # %% [markdown]
 # ### Your own network (10 minutes)
 #
-# Any network with linear layers or convolutions can be written to such a file, and read back into an untrained copy of itself.
-# The file holds numbers only: nothing is unpickled, a checksum finds damage, and all weights come back bit for bit.
+# Any network with linear layers or convolutions can be written to such a file, and read back into an untrained copy of
+# itself. The file holds numbers only: nothing is unpickled, a checksum finds damage, and all weights come back bit for
+# bit.
 
 # %%
 import tempfile
