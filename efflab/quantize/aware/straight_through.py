@@ -42,18 +42,22 @@ def straight_through(x: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -
 
     Reference: Bengio et al., 2013, arXiv 1308.3432.
     """
-    y: Tensor = _StraightThrough.apply(x, scale, zero_point, grid)  # type: ignore[no-untyped-call]
+    y: Tensor = StraightThrough.apply(x, scale, zero_point, grid)  # type: ignore[no-untyped-call]
     return y
 
 
-class _StraightThrough(torch.autograd.Function):
+class StraightThrough(torch.autograd.Function):
+    """What `straight_through` does on the way forward, and what it pretends on the way back."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:
+        """The values on the grid; remembered is where nothing was clipped."""
         ctx.save_for_backward(_is_inside(x, scale, zero_point, grid))
         return fake_quantize(x, scale, zero_point, grid)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """The gradient that came from the loss, where nothing was clipped; scales and grids get none."""
         (is_inside,) = ctx.saved_tensors
         return gradient * is_inside, None, None, None
 
