@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from efflab.lab.number_lines import NumberLine, number_line
-from efflab.quantize import Grid, train_quantized
+from efflab.quantize import Grid
 from efflab.recipe import Recipe
 from efflab.runtime import quantized_layers
 from efflab.runtime.quantized import OnGrid
@@ -71,17 +71,8 @@ def before_grid(build: Callable[[Recipe], nn.Module], recipe: Recipe, is_there: 
     """The steps before the one after which `is_there(model)` becomes true; all, if it never does.
 
     A lab keeps what the first steps made, so that asking costs little.
-
-    Raises:
-        ValueError: that step trains, too, so that what it moved and what it rounded cannot be told apart.
     """
-    n = next((n for n in range(len(recipe)) if is_there(build(recipe[: n + 1]))), len(recipe))
-    if n < len(recipe) and recipe[n].technique == train_quantized:
-        raise ValueError(
-            f"{train_quantized.name} trains weights while they lie on grids, so there are no float weights that its "
-            "errors could be counted from: compare scores, or quantize a network that was trained before"
-        )
-    return recipe[:n]
+    return next((recipe[:n] for n in range(len(recipe)) if is_there(build(recipe[: n + 1]))), recipe)
 
 
 def grid_of(layer: OnGrid) -> Grid:

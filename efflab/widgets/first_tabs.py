@@ -6,7 +6,6 @@ from typing import Any, Protocol
 import ipywidgets
 
 from efflab.lab import Lab, Preview
-from efflab.quantize import train_quantized
 from efflab.recipe import AnyTechnique
 from efflab.widgets.grid_tabs import QUANTIZING, ActivationsTab, AskedErrors, BytesTab, ErrorsTab, GridTab
 from efflab.widgets.structure_tabs import STRUCTURED, FiltersTab, NetworkTab
@@ -46,7 +45,7 @@ def first_tabs(
 
 def layers_with_knobs(lab: Lab, technique: AnyTechnique) -> tuple[str, ...]:
     """The layers that a knob of the technique may be set for, one by one."""
-    return lab.quantizable() if technique in (*QUANTIZING, train_quantized) else tuple(lab.layers())
+    return lab.quantizable() if technique in QUANTIZING else tuple(lab.layers())
 
 
 def scanning(tabs: Iterable[ipywidgets.VBox]) -> ScanningTab:

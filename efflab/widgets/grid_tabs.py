@@ -15,7 +15,12 @@ from efflab.lab import Lab, Preview
 from efflab.lab.bits_alone import BitsPoint
 from efflab.lab.grid_errors import GridErrors
 from efflab.lab.limits import what_limits
-from efflab.quantize import learn_rounding, quantize_activations, quantize_weights
+from efflab.quantize import (
+    learn_rounding,
+    quantize_activations,
+    quantize_weights,
+    train_quantized,
+)
 from efflab.recipe import Recipe
 from efflab.runtime.quantized import on_grid, quantized_layers
 from efflab.widgets.parts import button, line, line_text, named_choice, offer
@@ -23,8 +28,8 @@ from efflab.widgets.view import PictureView
 
 ROUNDING = (quantize_weights, learn_rounding)
 """The techniques that put float weights onto grids, and do not train them."""
-QUANTIZING = (*ROUNDING, quantize_activations)
-"""Those whose errors can be told layer by layer."""
+QUANTIZING = (*ROUNDING, quantize_activations, train_quantized)
+"""Those that put numbers onto grids."""
 MAX_CHANNELS = 512
 """Channels that can be chosen; nobody scrolls further."""
 ALL = -1
@@ -34,6 +39,10 @@ NO_ACTIVATIONS = "What the layers read is float here: quantize_activations puts 
 LINES = (
     "Above, the float weights; below, the values of the grid and how many weights sit on each. "
     "With fewer bits the values move apart. All channels together are drawn in steps of their scales."
+)
+MOVED = (
+    "Training gave these weights other values: a layer that gives something else than in the float network need not "
+    "lose anything by it. The accuracy says what was lost."
 )
 ALONE = "The button puts the weights of one layer onto grids of 8 to 2 bits while the others stay float, and evaluates."
 
@@ -110,7 +119,10 @@ class ErrorsTab(ipywidgets.VBox):
         self._settings = {name: values[name] for name in quantize_weights.knobs if name in values and name != "bits"}
         found = self._errors.of(preview.recipe)
         self._drawn.show_picture(grid_errors(found))
-        self._limits.value = "".join(line_text(sentence) for sentence in what_limits(found))
+        sentences = what_limits(found)
+        if any(one.technique == train_quantized for one in preview.recipe):
+            sentences = (MOVED, *sentences[1:])
+        self._limits.value = "".join(line_text(sentence) for sentence in sentences)
 
     def macs(self, preview: Preview) -> None:
         """Grids take no multiplication away, so there is nothing to tell."""

@@ -129,12 +129,11 @@ def test_a_recipe_that_puts_nothing_on_a_grid_is_refused(lab):
         lab.grid_errors((step(prune_weights),))
 
 
-def test_a_technique_that_trains_on_grids_is_refused_with_the_reason():
-    recipe = (step(train_quantized, epochs=1),)
+def test_what_was_trained_on_grids_is_compared_with_the_network_before_that_step():
     lab = Lab(support.tiny_both(), support.tiny_data())
-    for ask in (lab.grid_errors, lambda steps: lab.on_grid(steps, "conv1")):
-        with pytest.raises(ValueError, match=r"^train_quantized trains weights while they lie on grids"):
-            ask(recipe)
+    recipe = (step(train_quantized, epochs=1),)
+    floats, now = (lab.build(steps).conv1.weight.detach() for steps in ((), recipe))
+    assert by_name(lab.grid_errors(recipe))["conv1"].weights_db == pytest.approx(signal_to_noise_db(floats, now))
 
 
 def test_rounding_that_was_learned_is_compared_with_the_floats_that_it_rounded(lab):

@@ -23,6 +23,7 @@ from efflab.measure import compute_size
 from efflab.widgets import Bench
 from efflab.widgets.first_tabs import first_tabs, layers_with_knobs, scanning
 from efflab.widgets.grid_tabs import (
+    MOVED,
     NO_ACTIVATIONS,
     NO_WEIGHTS,
     QUANTIZING,
@@ -32,6 +33,7 @@ from efflab.widgets.grid_tabs import (
     ErrorsTab,
     GridTab,
 )
+from efflab.widgets.parts import line_text
 from efflab.widgets.worker import worker
 
 SECONDS = 60
@@ -198,6 +200,13 @@ def test_where_activations_are_float_a_sentence_says_what_puts_them_on_grids(lab
     tab.show(lab.preview((FOUR,)))
     assert tab._read.shown is None
     assert NO_ACTIVATIONS in tab._said.value
+
+
+def test_trained_weights_are_others_so_that_no_layer_is_said_to_lose(lab, errors):
+    recipe = (step(train_quantized, bits=2, epochs=1),)
+    errors.show(lab.preview(recipe))
+    _, bytes_, kernels = what_limits(lab.grid_errors(recipe))
+    assert errors._limits.value == "".join(line_text(sentence) for sentence in (MOVED, bytes_, kernels))
 
 
 # Which tabs a bench has
