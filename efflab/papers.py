@@ -7,6 +7,7 @@ from efflab import shipped
 from efflab.lab import Lab, Preview, Report
 from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.kernel_speed import KernelSpeed
+from efflab.recipe import Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def table(name: str) -> "pd.DataFrame":
 
 
 def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab, report: Report | None = None) -> "pd.DataFrame":
-    """A table of pruned networks with a row for `preview`, measured on validation data, in the same columns.
+    """A table of smaller networks with a row for `preview`, measured on validation data, in the same columns.
 
     Errors and accuracies are percent, weights and MACs are counted; times are of `report`, empty without one.
     """
@@ -42,6 +43,8 @@ def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab, report: Report | N
         "pruned_error_percent": round(100 * (1 - now), 2),
         "reference_accuracy_percent": round(100 * base, 2),
         "pruned_accuracy_percent": round(100 * now, 2),
+        "weights": ", then ".join(_done(one) for one in preview.recipe),
+        "quantized_accuracy_percent": round(100 * now, 2),
         "parameters": preview.base_size.n_parameters,
         "kept": preview.size.n_nonzero,
         "source": f"this notebook, batch {report.speed.batch}" if report else "this notebook",
@@ -97,6 +100,12 @@ def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd
     table["times_faster"] = (table["dense_us"] / table["sparse_us"]).round(2)
     order = [*(name for name in table if name not in ("verdict", "source", "kind")), "verdict", "source", "kind"]
     return table.reindex(columns=order).astype({"verdict": object}).fillna({"verdict": ""})
+
+
+def _done(one: Step) -> str:
+    """A step in the words of its label, with its bits if it has some."""
+    bits = one.values.get("bits")
+    return f"{one.technique.label}, {bits} bits" if isinstance(bits, int) else one.technique.label
 
 
 def _is_near(point: KernelSpeed, kept_percent: float) -> bool:

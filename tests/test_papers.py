@@ -2,7 +2,15 @@
 
 import pytest
 
-from efflab import Lab, papers, prune_weights, share_weights, step
+from efflab import (
+    Lab,
+    papers,
+    prune_weights,
+    quantize_activations,
+    quantize_weights,
+    share_weights,
+    step,
+)
 from tests.support import product
 
 
@@ -52,6 +60,23 @@ def test_ones_own_file_stands_in_the_columns_of_deep_compression():
     assert own["compressed_error_percent"] == round(100 * (1 - encoded.evaluation.value), 2)
     assert own["reference_error_percent"] == round(100 * (1 - lab.baseline.value), 2)
     assert own["reference_kb"] / own["compressed_kb"] == pytest.approx(own["times_smaller"], rel=0.05)
+
+
+def test_ones_own_row_of_a_quantized_network_says_what_was_done_and_with_how_many_bits():
+    lab = Lab.open("mlp-digits")
+    preview = lab.preview((step(quantize_weights, bits=3), step(quantize_activations)))
+    both = papers.beside(papers.table("quantization_tutorial").assign(kind="cited"), preview, lab)
+    own = both.iloc[-1]
+    assert own["weights"] == "quantize weights, 3 bits, then quantize activations, 8 bits"
+    assert own["quantized_accuracy_percent"] == round(100 * preview.evaluation.value, 2)
+    assert own["quantized_accuracy_percent"] < own["reference_accuracy_percent"]
+
+
+def test_bits_for_each_layer_are_left_out_of_ones_own_row():
+    lab = Lab.open("mlp-digits")
+    preview = lab.preview((step(quantize_weights, bits={"output": 3}),))
+    both = papers.beside(papers.table("quantization_tutorial"), preview, lab)
+    assert both.iloc[-1]["weights"] == "quantize weights"
 
 
 def test_the_sparse_layers_of_the_chip_paper_are_there_with_their_source():
