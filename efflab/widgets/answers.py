@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from efflab.figures.states import AnyState
+from efflab.knobs import Value
 from efflab.lab.states import State
 from efflab.prune import Point
 from efflab.recipe import Recipe, Step
@@ -45,23 +46,27 @@ def times_faster(bench: "Bench") -> float | None:
 
 
 def with_a_multiple(bench: "Bench") -> str | None:
-    """For "a few more channels, a multiple of 8: how long now?": "shorter", "same" or "longer" than with any number.
+    """For "a few more channels, a multiple of 8: how long now?": "shorter", "same" or "longer" than with any number."""
+    return with_another(bench, "multiple", 1, 8)
+
+
+def with_another(bench: "Bench", knob: str, before: Value, now: Value) -> str | None:
+    """How long it takes with another value of one knob: "shorter", "same" or "longer".
 
     None until both were timed in calm moments at the batch of the bench, where the prediction is about.
     """
-    speeds = {
-        report.preview.recipe[0].values["multiple"]: report.speed
-        for report in bench.stage.reports
-        if report.speed.batch == bench.batch and report.speed.noise_floor <= UNSURE
-        if is_only(bench, report.preview.recipe)
-    }
-    if not {1, 8} <= speeds.keys():
+    timed = [one for one in bench.stage.reports if one.speed.batch == bench.batch and one.speed.noise_floor <= UNSURE]
+    there = [one for one in timed if is_only(bench, one.preview.recipe)]
+    first, other = (
+        next((one.speed for one in reversed(there) if one.preview.recipe[0].values[knob] == value), None)
+        for value in (before, now)
+    )
+    if first is None or other is None:
         return None
-    odd, even = speeds[1], speeds[8]
-    noise = max(odd.noise_floor, even.noise_floor) * odd.ratio
-    if even.ratio_high < odd.ratio_low - noise:
+    noise = max(first.noise_floor, other.noise_floor) * first.ratio
+    if other.ratio_high < first.ratio_low - noise:
         return "shorter"
-    return "longer" if even.ratio_low > odd.ratio_high + noise else "same"
+    return "longer" if other.ratio_low > first.ratio_high + noise else "same"
 
 
 def tied_to_first(bench: "Bench") -> str | None:
