@@ -43,7 +43,7 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
     name: what the journal calls the base; that of its checkpoint, or of its class and data.
 
     Example:
-        >>> from efflab import prune_weights
+        >>> from efflab import prune_weights, step
         >>> lab = Lab.open("mlp-digits")
         >>> pruned = lab.preview((step(prune_weights, sparsity=0.5),))
         >>> round(pruned.size.n_nonzero / pruned.base_size.n_nonzero, 1)
@@ -115,7 +115,7 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         """A lab whose base is what a recipe makes of this one's: what comes later is compared with that network.
 
         Example:
-            >>> from efflab import fold_batch_norms
+            >>> from efflab import fold_batch_norms, step
             >>> Lab.open("cnn-digits").after((step(fold_batch_norms),)).name
             'cnn-digits, then fold batch norms'
 
