@@ -62,7 +62,7 @@ def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab, report: Report | N
 def beside_encoded(cited: "pd.DataFrame", encoded: EncodedNetwork, lab: Lab) -> "pd.DataFrame":
     """A table of compressed files with a row for one that was written, weighed and read back here, in the same columns.
 
-    Errors are percent, of validation data; kilobytes are thousands of bytes.
+    Errors are percent, of validation data; kilobytes are thousands of bytes, and as whole as those of the papers.
     """
     import pandas as pd
 
@@ -72,8 +72,8 @@ def beside_encoded(cited: "pd.DataFrame", encoded: EncodedNetwork, lab: Lab) -> 
         "reference_error_percent": round(100 * (1 - lab.baseline.value), 2),
         "compressed_error_percent": round(100 * (1 - encoded.evaluation.value), 2),
         "reference_kb": round(encoded.base_bytes / 1000),
-        "compressed_kb": round(encoded.n_bytes / 1000, 1),
-        "times_smaller": round(encoded.times_smaller, 1),
+        "compressed_kb": round(encoded.n_bytes / 1000),
+        "times_smaller": round(encoded.times_smaller),
         "source": "this notebook",
         "kind": "measured",
     }

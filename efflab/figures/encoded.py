@@ -23,7 +23,7 @@ PARTS = {
 """The colour and hatch of each part, in the order in which they are stacked."""
 N_ROWS = 16
 """Layers that are drawn; of a deeper network the table has the others."""
-TEXT_ROOM = 1.35
+TEXT_ROOM = 1.5
 """Where the axis ends, in lengths of the longest bar: the bytes are written behind the bars."""
 
 
@@ -50,7 +50,7 @@ class _Row:
 
 
 def encoded(found: "EncodedNetwork") -> Picture:
-    """A bar a layer, as long as its bytes in the file; a diamond stands where it ended without Huffman's code.
+    """A bar a layer, as long as its bytes in the file; a short line stands where it ended without Huffman's code.
 
     The last bar is everything else: biases, batch norms, layers without a codebook, and the header.
 
@@ -94,7 +94,7 @@ def _plain(shown: Sequence[_Row], factor: int) -> Json:
         "name": "without Huffman's code",
         "x": [row.plain / factor for row in shown],
         "y": list(range(len(shown))),
-        "marker": {"symbol": "diamond-open", "size": 12, "color": BASE, "line": {"width": 3}},
+        "marker": {"symbol": "line-ns-open", "size": 34, "color": BASE, "line": {"width": 3}},
         "hovertext": [f"{row.name}, without Huffman's code: {bytes_text(row.plain)}" for row in shown],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
@@ -106,12 +106,17 @@ def _texts(shown: Sequence[_Row], factor: int) -> Json:
         "mode": "text",
         "x": [max(row.parts.total, row.plain) / factor for row in shown],
         "y": list(range(len(shown))),
-        "text": [f"   {bytes_text(row.parts.total)}" for row in shown],
+        "text": [f"  {_bytes_text(row)}" for row in shown],
         "textposition": "middle right",
         "cliponaxis": False,
         "hoverinfo": "skip",
         "showlegend": False,
     }
+
+
+def _bytes_text(row: _Row) -> str:
+    now, before = bytes_text(row.parts.total), bytes_text(row.plain)
+    return now if row.parts.total == row.plain else f"{now} in place of {before}"
 
 
 def _layout(shown: Sequence[_Row], longest: float, unit: str) -> Json:

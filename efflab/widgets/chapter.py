@@ -203,7 +203,7 @@ class Chapter:
 
 def _heading(column: object) -> str:
     """The name of a column as a heading: `pruned_error_percent` -> "pruned error (%)", `dense_us` -> "dense (µs)"."""
-    units = {"_percent": " (%)", "_us": " (µs)"}
+    units = {"_percent": " (%)", "_us": " (µs)", "_kb": " (kB)"}
     name = str(column)
     unit = next((end for end in units if name.endswith(end)), "")
     return name.removesuffix(unit).replace("_", " ") + units.get(unit, "")

@@ -41,8 +41,13 @@ def test_each_part_is_stacked_with_a_hatch_of_its_own(found):
     assert encoded(found).figure.layout.barmode == "stack"
 
 
-def test_a_diamond_stands_where_a_layer_ended_without_the_code(found):
+def test_a_line_stands_where_a_layer_ended_without_the_code(found):
     assert list(traces(encoded(found))["without Huffman's code"].x) == [0.41, 4.6, 0.168]
+
+
+def test_behind_each_bar_stand_its_bytes_now_and_before(found):
+    texts = [text.strip() for text in encoded(found).figure.data[-1].text]
+    assert texts == ["432 B in place of 410 B", "3.90 kB in place of 4.60 kB", "168 B"]
 
 
 def test_a_part_that_nobody_has_is_not_in_the_legend(found):

@@ -49,8 +49,16 @@ def test_the_file_is_written_at_once_and_told_with_its_bytes_and_what_was_read(l
 
 def test_a_recipe_that_trains_trains_first(lab):
     recipe = (step(prune_weights, sparsity=0.5), step(fine_tune, epochs=1), step(share_weights, bits=3))
-    fresh = Lab(support.tiny_cnn(), support.tiny_data())
+    watched: list[object] = []
+
+    class WatchedLab(Lab):
+        def build(self, recipe, *, progress=None):
+            watched.append(progress)
+            return super().build(recipe, progress=progress)
+
+    fresh = WatchedLab(support.tiny_cnn(), support.tiny_data())
     assert written(fresh, recipe).encoded.n_bytes == fresh.encode(recipe).n_bytes
+    assert watched[0] is not None  # the bar is told, and Stop is heard
 
 
 def test_nothing_is_written_before_the_prediction_and_then_it_gets_its_answer(lab, gate):
@@ -86,6 +94,7 @@ def test_a_chapter_puts_the_file_below_the_published_ones(lab, tmp_path):
     view = chapter.encoded(lab, RECIPE)
     worker().wait(SECONDS)
     table = chapter.paper("han2016", view).data
+    assert "compressed (kB)" in chapter.paper("han2016", view).to_html()
     assert list(table["kind"]) == ["cited"] * (len(table) - 1) + ["measured"]
     view.encoded = None
     assert set(chapter.paper("han2016", view).data["kind"]) == {"cited"}
