@@ -42,8 +42,17 @@ bench.reveal()
 worker().wait(120)
 bench
 """,
+    "06_bench": """
+from efflab import Lab, fold_batch_norms, step, train_quantized
+from efflab.widgets.worker import worker
+lab = Lab.open("cnn-scattered").after((step(fold_batch_norms),))
+bench = lab.bench(train_quantized, controls=("bits", "epochs"), start={"bits": 2, "epochs": 3}, recover=None)
+bench.run()
+worker().wait(300)
+bench
+""",
 }
-"""Name of the picture: the cell that shows another panel."""
+"""Name of the picture: the cell that shows another panel, or a bench that is made in another way."""
 
 CELL = """
 from efflab import Lab, {technique}
@@ -77,13 +86,15 @@ def main() -> None:
             for name in sys.argv[1:] or cells():
                 write_notebook(notebooks / f"{name}.ipynb", cells()[name])
                 page = NotebookPage(browser, lab)
-                page.page.set_viewport_size({"width": 1280, "height": 1500})
+                page.page.set_viewport_size({"width": 1280, "height": 1750})
+                page.page.set_default_timeout(300_000)  # a bench may train first
                 page.open(f"{name}.ipynb")
                 page.run_all()
                 page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-                drawn = ".efflab-figure[data-drawn]" if name in PANELS else ".widget-tab figure[data-drawn]"
+                is_bench = name.endswith("_bench")
+                drawn = ".widget-tab figure[data-drawn]" if is_bench else ".efflab-figure[data-drawn]"
                 page.page.locator(f".efflab-main {drawn}").first.wait_for()
-                if name in LABS:
+                if is_bench:
                     page.page.locator(".efflab-tile:has-text('images a second')").wait_for()
                 page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
                 page.close()

@@ -13,7 +13,7 @@
 #
 # Chapter 05 ended where rounding fails. Here is that place: 2 bits, which are the numbers -1, 0 and 1 times a step of each
 # filter. Look at the accuracy, and at the tab **grid**: where did the weights go? Then set the observer to *MSE*, which
-# chooses a smaller step and clips. It is the best that rounding alone does here.
+# chooses a smaller step and clips. It is the best that rounding to the nearest does here.
 
 # %%
 from efflab import Lab, fold_batch_norms, quantize_weights, step, train_quantized
@@ -342,13 +342,14 @@ chapter.bench(lab, learn_rounding, controls=("bits", "observer"), start={"bits":
 # ### Pruned and quantized (10 minutes)
 #
 # Zeros lie on every symmetric grid, and training here leaves them zero. So both savings add up: below, half of the weights
-# are gone before the training begins. Look at the packed bytes in the tile **size**, and run 4 bits and 2. At 2 bits, a zero
-# is one of three values anyway: do the zeros still pay?
+# are gone before the training begins. (They go before the batch norms are folded: folding scales each filter by its own
+# factor, and then the smallest weights are no longer the least important ones.) Look at the packed bytes in the tile **size**, and
+# run 4 bits and 2. At 2 bits, a zero is one of three values anyway: do the zeros still pay?
 
 # %%
 from efflab import prune_weights
 
-pruned = Lab.open("cnn-scattered").after((step(fold_batch_norms), step(prune_weights, sparsity=0.5)))
+pruned = Lab.open("cnn-scattered").after((step(prune_weights, sparsity=0.5), step(fold_batch_norms)))
 chapter.bench(pruned, train_quantized, controls=("bits", "epochs"), start={"bits": 4, "epochs": 2}, recover=None)
 
 # %% [markdown]
