@@ -7,7 +7,6 @@ from efflab import shipped
 from efflab.lab import Lab, Preview, Report
 from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.kernel_speed import KernelSpeed
-from efflab.recipe import Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +42,7 @@ def beside(cited: "pd.DataFrame", preview: Preview, lab: Lab, report: Report | N
         "pruned_error_percent": round(100 * (1 - now), 2),
         "reference_accuracy_percent": round(100 * base, 2),
         "pruned_accuracy_percent": round(100 * now, 2),
-        "weights": ", then ".join(_done(one) for one in preview.recipe),
+        "weights": _done(preview),
         "quantized_accuracy_percent": round(100 * now, 2),
         "parameters": preview.base_size.n_parameters,
         "kept": preview.size.n_nonzero,
@@ -102,10 +101,11 @@ def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd
     return table.reindex(columns=order).astype({"verdict": object}).fillna({"verdict": ""})
 
 
-def _done(one: Step) -> str:
-    """A step in the words of its label, with its bits if it has some."""
-    bits = one.values.get("bits")
-    return f"{one.technique.label}, {bits} bits" if isinstance(bits, int) else one.technique.label
+def _done(preview: Preview) -> str:
+    """The steps of a recipe in the words of their labels, with their bits if they have some."""
+    bits = [one.values.get("bits") for one in preview.recipe]
+    with_bits = [f", {n} bits" if isinstance(n, int) else "" for n in bits]
+    return ", then ".join(one.technique.label + n for one, n in zip(preview.recipe, with_bits, strict=True))
 
 
 def _is_near(point: KernelSpeed, kept_percent: float) -> bool:

@@ -38,7 +38,6 @@ NEIGHBOURS = {
     ("budget", "recipe"): "it judges what a recipe makes",
     ("budget", "questions"): "its judgement is a verdict, like that of an exercise",
     ("papers", "lab"): "a learner's preview stands beside the paper's row",
-    ("papers", "recipe"): "one's own row says which steps were taken",
 }
 # The only climb, (from, to, inside which function), and why.
 STAIRS = {
