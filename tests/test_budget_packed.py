@@ -29,6 +29,19 @@ def test_a_loss_beyond_the_limit_is_not_met(preview):
     assert "Not met: 2.0 points of accuracy lost" in verdict.message
 
 
+@pytest.mark.parametrize(
+    ("lost", "text"),
+    [
+        (0.0055, "Not met: 0.55 points of accuracy lost"),
+        (0.005, "Met: 0.5 points of accuracy lost"),
+        (-0.0001, "Met: 0.0 points of accuracy lost"),
+    ],
+)
+def test_rounded_numbers_never_contradict_the_verdict(preview, lost, text):
+    changed = replace(preview, difference=replace(preview.difference, value=-lost))
+    assert text in PackedBudget(10**6, lost=0.005).judge(changed).message
+
+
 def test_a_recipe_is_run_and_judged(preview):
     lab = Lab(support.tiny_cnn(), support.tiny_data())
     assert PackedBudget(10**6, lost=1.0).judge_recipe(lab, preview.recipe).passed

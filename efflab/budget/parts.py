@@ -33,11 +33,13 @@ def is_lost_at_most(limit: float, preview: Preview | EncodedNetwork) -> dict[str
     task, difference = preview.evaluation.task, preview.difference
     lost = -difference.value if task.higher_is_better else difference.value
     unit = "points" if task.unit == "%" else task.unit
-    text = (
-        f"{lost * task.per_unit:.1f} {unit} of {task.score_name} lost, between "
-        f"{-difference.high * task.per_unit:.1f} and {-difference.low * task.per_unit:.1f} "
-        f"(at most {limit * task.per_unit:.1f} allowed)"
+    is_plain = (round(lost * task.per_unit, 1) <= round(limit * task.per_unit, 1)) == (lost <= limit)
+    digits = 1 if is_plain else 2  # rounded numbers must not contradict the verdict
+    shown, most, least, allowed = (
+        f"{round(number * task.per_unit, digits) + 0.0:.{digits}f}"  # + 0.0: there is no -0.0 to read
+        for number in (lost, -difference.high, -difference.low, limit)
     )
+    text = f"{shown} {unit} of {task.score_name} lost, between {most} and {least} (at most {allowed} allowed)"
     return {text: lost <= limit}
 
 

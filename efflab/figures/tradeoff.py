@@ -42,7 +42,7 @@ def tradeoff(
     trail, curve = last_visits(with_knob(trail, knob))[-N_TRAIL:], with_knob(curve, knob)
     points = visits([*trail, *curve], knob)
     visited, swept = points[: len(trail)], points[len(trail) :]
-    traces = base_line(baseline, _ends(shape)) + _curves(swept, is_whole) + _trail(visited)
+    traces = base_line(baseline, _ends(shape)) + _curves(swept, is_whole) + _trail(visited, shape)
     if predicted:
         traces.append(_prediction(predicted, shape, baseline))
     legend = {"title": {"text": title, "side": "top"}}
@@ -69,7 +69,7 @@ def _curves(swept: Sequence[Visit], is_whole: bool) -> list[Json]:
     return traces
 
 
-def _trail(visited: Sequence[Visit]) -> list[Json]:
+def _trail(visited: Sequence[Visit], shape: Knob) -> list[Json]:
     """One trace of small markers a series, fading with age, and a large one for the last visit."""
     if not visited:
         return []
@@ -79,10 +79,10 @@ def _trail(visited: Sequence[Visit]) -> list[Json]:
         opacity = [max(0.5, 0.9 - 0.05 * age[id(point)]) for point in points]
         marker = {"color": points[0].colour, "symbol": points[0].symbol, "opacity": array(opacity)}
         traces.append(_scatter(points, "markers", name=name, marker=marker))
-    return [*traces, _last(visited[-1])]
+    return [*traces, _last(visited[-1], shape)]
 
 
-def _last(point: Visit) -> Json:
+def _last(point: Visit, shape: Knob) -> Json:
     task = point.preview.evaluation.task
     up, down = point.high - point.y, point.y - point.low
     error = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "color": point.colour}
@@ -93,12 +93,17 @@ def _last(point: Visit) -> Json:
         name=f"now {text}",
         marker={"color": point.colour, "symbol": point.symbol, "size": 17},
         error_y=error,
-    ) | {"text": [f" {text} "], "textposition": _beside(point)}
+    ) | {"text": [f" {text} "], "textposition": _beside(point, shape)}
 
 
-def _beside(point: Visit) -> str:
+def _beside(point: Visit, shape: Knob) -> str:
     """Where a text meets least: curves come from the upper left and leave to the lower right."""
-    if isinstance(point.x, str) or point.x < 15:
+    if isinstance(point.x, str):
+        return "bottom right"
+    low, high = _ends(shape)
+    assert not isinstance(low, str)
+    assert not isinstance(high, str)
+    if point.x < low + 0.15 * (high - low):
         return "bottom right"
     return "bottom left" if point.y > 25 else "middle left"
 

@@ -103,7 +103,7 @@ def setting_text(preview: "Preview", name: str) -> str:
         return f"{label} {value}"
     text = percent_text(value, None) if is_fraction(step.technique.knobs[name]) else f"{value:g}"
     average = "" if isinstance(setting, float | int | str) else " on average over the weights"
-    return f"{text} {label}{average}"
+    return f"{text} {label.removesuffix('s') if value == 1 else label}{average}"
 
 
 def _single(setting: Setting, size: Size) -> float | str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from efflab.lab.rates import Rates
-from efflab.lab.shipping import passing_folder, stopwatch
+from efflab.lab.shipping import passing_folder, ship, stopwatch
 from efflab.measure.carbon import carbon_grams
 from efflab.measure.clock import now
 from efflab.measure.energy import EnergyUse, measure_energy
@@ -30,7 +30,7 @@ from efflab.measure.reasons import why_not_faster
 from efflab.measure.roofline import LimitsStopwatch, Roofline, read_roofline, write_roofline
 from efflab.measure.speed import Speed, SpeedError
 from efflab.measure.work import Work, count_work
-from efflab.runtime import Artefact, export
+from efflab.runtime import Artefact
 from efflab.training import Progress
 
 LAYERS_S, ENERGY_S = 0.3, 0.3
@@ -156,7 +156,7 @@ def diagnose(
     try:
         course.begin()
         with passing_folder() as folder:
-            files = (base_file or export(base, shape, folder, "base"), export(model, shape, folder, "now"))
+            files = (base_file or ship(base, shape, folder, "base"), ship(model, shape, folder, "now"))
             course.passed("write")
             return _measured(model, base, files, sizes, rates or Rates.of(), roofline, course)
     except _NotWantedError:

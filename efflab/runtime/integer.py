@@ -95,7 +95,7 @@ def _plan(layer: nn.Module, dynamic: bool) -> Planned:
 
 def _plan_groups(layer: OnGrid) -> Planned:
     if isinstance(layer, nn.Conv2d):
-        return Planned("float", "no kernel for convolutions takes a scale per group: per channel it is")
+        return Planned("float", "no kernel for convolutions takes a scale per group, so its weights stay floats")
     if layer.reads is not None:
         return Planned("float", "kernels with a scale per group read float activations")
     if layer.group_size not in BLOCKS:

@@ -184,8 +184,8 @@ def score_tile(preview: Preview, baseline: Evaluation, from_file: Evaluation | N
 def _from_file(from_file: Evaluation | None) -> list[str]:
     if from_file is None:
         return []
-    how = "the integer file ran on all validation images in ONNX Runtime; the number above is simulated, with floats"
-    return [f"the integer file itself: {score_text(from_file.value, from_file.task)} {badge('measured', how)}"]
+    how = "the file ran on all validation images in ONNX Runtime; the number above is simulated, with floats"
+    return [f"the file itself: {score_text(from_file.value, from_file.task)} {badge('measured', how)}"]
 
 
 def change_text(before: Evaluation, now: Evaluation, difference: float) -> str:

@@ -1,7 +1,10 @@
 """The main picture shows the trail, the base, the curve and the prediction, each where it belongs."""
 
+from dataclasses import replace
+
 import pytest
 
+from efflab import quantize_weights, step
 from efflab.data.task import wilson
 from efflab.figures import theme, tradeoff
 
@@ -18,6 +21,20 @@ def test_the_last_visit_is_large_and_has_its_interval(visit, baseline):
     assert now.error_y.array[0] == pytest.approx(100 * high - 90.1, abs=1e-4)
     assert now.error_y.arrayminus[0] == pytest.approx(90.1 - 100 * low, abs=1e-4)
     assert now.marker.size > theme.templates()["projector"]["data"]["scatter"][0]["marker"]["size"]
+
+
+@pytest.mark.parametrize(("sparsity", "side"), [(0.05, "bottom right"), (0.9, "bottom left")])
+def test_the_score_stands_on_the_side_of_its_point_where_there_is_room(visit, baseline, sparsity, side):
+    now = trace(tradeoff([visit(sparsity, 901)], "sparsity", baseline=baseline), "now 90.1 %")
+    assert now.textposition == side
+
+
+@pytest.mark.parametrize(("bits", "side", "word"), [(8, "bottom left", "8 bits"), (1, "bottom right", "1 bit")])
+def test_of_a_knob_with_few_values_the_ends_are_its_own(visit, baseline, bits, side, word):
+    preview = replace(visit(0.5, 901), recipe=(step(quantize_weights, bits=bits),))
+    picture = tradeoff([preview], "bits", baseline=baseline)
+    assert trace(picture, "now 90.1 %").textposition == side
+    assert picture.sentence.startswith(f"At {word}: ")
 
 
 def test_older_visits_are_fainter(visit, baseline):

@@ -20,8 +20,9 @@ from efflab.measure.reasons import why_not_faster
 from efflab.measure.speed import SpeedError
 from efflab.measure.work import count_work
 from efflab.prune import prune_weights
+from efflab.quantize import quantize_weights
 from efflab.recipe import step
-from efflab.runtime import ExportError, export
+from efflab.runtime import ExportError, export, export_integers
 from efflab.training import Progress
 from tests.diagnosing import N_REASONS, PIECES, ROOF, install
 from tests.support import SHAPE, tiny_cnn, tiny_data, tiny_mlp
@@ -101,7 +102,7 @@ def test_stopped_in_any_piece_it_ends_without_an_answer_or_a_file(nth, instrumen
 def test_for_one_who_does_not_want_the_answer_from_the_start_nothing_is_written_or_timed(
     instruments, pair, monkeypatch
 ):
-    monkeypatch.setattr(diagnosis_module, "export", lambda *_: pytest.fail("a file was written"))
+    monkeypatch.setattr(diagnosis_module, "ship", lambda *_: pytest.fail("a file was written"))
     assert diagnose(*pair, SHAPE, stale=lambda: True) is None
     assert instruments.asked == []
 
@@ -237,6 +238,13 @@ def test_the_grid_of_a_country_is_the_cited_one():
 def test_assumptions_that_cannot_be_are_refused(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_of_a_quantized_network_the_file_with_integers_is_timed(instruments, pair, tmp_path):
+    model, base = quantize_weights(pair[1]), pair[1]
+    diagnose(model, base, SHAPE)
+    expected = export_integers(model, SHAPE, tmp_path, "now").path.read_bytes()
+    assert instruments.asked[0][1]["bytes"][1] == expected
 
 
 # From a lab

@@ -96,7 +96,7 @@ def test_the_speed_says_whether_real_integer_kernels_ran(integers):
 
 def test_the_score_of_the_integer_file_stands_beside_the_simulated_one(integers, lab):
     said = integers(one=Planned("int8"))
-    assert f"the integer file itself: {100 * lab.baseline.value:.1f} % measured" in said
+    assert f"the file itself: {100 * lab.baseline.value:.1f} % measured" in said
     assert "the number above is simulated" in said
 
 
