@@ -33,6 +33,7 @@ LIVE_SECONDS = 0.03
 """How long a moving hand waits for the score before the first picture is drawn."""
 STILL_SECONDS = 0.3
 """How long a hand rests before the file is exported and timed, which would only hold up its next move."""
+TRAINING = "Training with these settings: the curve grows with each epoch."
 
 
 class Bench(DiagnosisPanel):
@@ -277,6 +278,7 @@ class Bench(DiagnosisPanel):
 
     def _train_in_turns(self, recipe: Recipe, progress: Progress) -> Turns:
         self._lock(True)  # what is shown in the end belongs to the setting that was trained
+        self.readout.sentence = TRAINING
         try:
             yield from self.stage.follow_training(recipe, self.desk.running, progress)
         finally:

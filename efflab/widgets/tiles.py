@@ -177,15 +177,17 @@ def score_tile(preview: Preview, baseline: Evaluation, from_file: Evaluation | N
         arrow(score_text(baseline.value, task), score_text(evaluation.value, task)),
         f"{change} {badge('measured', '95 % interval of the difference on the same images')}",
         f"{count} validation images; interval of the score {_interval(evaluation)}{note}",
-        *_from_file(from_file),
+        *_from_file(evaluation, from_file),
     )
 
 
-def _from_file(from_file: Evaluation | None) -> list[str]:
+def _from_file(simulated: Evaluation, from_file: Evaluation | None) -> list[str]:
     if from_file is None:
         return []
+    n_alike = int((simulated.answers == from_file.answers).sum())
     how = "the file ran on all validation images in ONNX Runtime; the number above is simulated, with floats"
-    return [f"the file itself: {score_text(from_file.value, from_file.task)} {badge('measured', how)}"]
+    alike = f"as simulated on {n_alike:,} of {from_file.n:,} images"
+    return [f"the file itself: {score_text(from_file.value, from_file.task)} {badge('measured', how)}, {alike}"]
 
 
 def change_text(before: Evaluation, now: Evaluation, difference: float) -> str:

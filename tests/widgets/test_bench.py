@@ -173,10 +173,10 @@ def test_while_a_first_training_runs_the_screen_says_so(lab, journal):
     worker().wait(SECONDS)
     assert "press Run" in bench.stage.tiles.value
     seen = []
-    bench.stage.draw_training = lambda *args: seen.append(bench.stage.tiles.value)
+    bench.stage.draw_training = lambda *args: seen.append((bench.stage.tiles.value, bench.readout.sentence))
     bench.run()
     worker().wait(SECONDS)
-    assert "Training with these settings" in seen[0]
+    assert all("Training with these settings" in told for told in seen[0])
 
 
 def test_of_several_techniques_that_recover_each_has_a_button_and_the_first_is_the_usual_one(journal):
