@@ -164,7 +164,7 @@ chapter.check("ste_gradient", ste_gradient)
 # \mathrm{round}\left(\tfrac{v}{s}\right) - \tfrac{v}{s} \quad \text{inside,} \qquad \pm Q \quad \text{where it is clipped}$$
 #
 # All N weights of a filter pull at one step, so their sum is multiplied by $1 / \sqrt{N Q}$. Predict, then train both methods
-# at 2 bits with 3 epochs; what ran in section 1 is there at once, and LSQ takes about twice as long. The tab **journal** keeps the rows.
+# at 2 bits with 3 epochs; what ran in section 1 is there at once. The tab **journal** keeps the rows.
 
 # %%
 from efflab.widgets.answers_of_training import with_learned_steps
