@@ -137,7 +137,7 @@ def test_the_layers_are_told_with_what_limits_and_each_can_be_tried_alone(bench)
     assert "Only simulated: no layer would run in integers" in pane.inner_text()
     bench.show(bench.page.get_by_role("button", name="Quantize each layer alone")).click()
     alone = bench.page.locator(figure_of("With the weights of one layer alone on a grid of 2 bits"))
-    alone.wait_for()
+    alone.locator(".legendtext", has_text="output").wait_for()  # the picture grows layer by layer
     assert {"hidden1", "hidden2", "output"} <= set(alone.locator(".legendtext").all_text_contents())
 
 
