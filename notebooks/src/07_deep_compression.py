@@ -43,9 +43,9 @@ chapter.bench(
 # Three things to try:
 #
 # - Press **Reveal the curve**. Where does it bend, and how much do 5 bits cost?
-# - The tab **weights** shows the weights of a layer. At 2 bits, how far apart are the four values of `hidden`?
+# - The tab **weights** shows the weights of a layer; choose `hidden` in its menu. At 2 bits, how far apart are the four values of `hidden`?
 # - Look at the tile **speed** at 2 bits. The network computes with floats, looked up in the codebook before: nothing gets
-#   faster here.
+#   faster here. For the same reason the file of the tile **size** stays as it is; section 5 writes one with codes.
 
 # %% [markdown]
 # ## 2. How it works
@@ -76,7 +76,8 @@ print("values  ", [round(w, 3) for w in conv1.weight[0].flatten()[:6].tolist()])
 # $$\text{bytes} = \underbrace{\frac{n \cdot b}{8}}_{\text{indices}} + \underbrace{4 \cdot 2^b}_{\text{codebook}}
 # + \underbrace{\frac{m \cdot g}{8}}_{\text{gaps}}$$
 #
-# With 400,000 weights a codebook of 16 values is nothing. The first layer has 500 weights: there it is a fifth.
+# (Where gaps would take more than a bit for each place, a mask of such bits stands in for them; the tab **layers** says
+# "bitmask" then.) With 400,000 weights a codebook of 16 values is nothing. The first layer has 500 weights: there it is a fifth.
 # (The same idea as a grid with one scale, in chapter 05; but a grid of 2 bits has three values, equally far apart, with
 # zero in the middle. Last part: *Grid or codebook*.)
 
@@ -120,7 +121,7 @@ chapter.bench(
 #
 # Nearly half of the bits of a weight say where it is. So from 4 bits to 3, each weight that is left gets smaller by a
 # seventh only; from 70 % to 80 % a third of the weights goes, and those that stay need a bit more for their places.
-# Without training the accuracy ends this soon after 70 %. In section 6 you train after pruning, and may remove far more.
+# Without training, 70 % is already at the limit of a point. In section 6 you train after pruning, and may remove far more.
 #
 # </details>
 
