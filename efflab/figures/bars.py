@@ -1,7 +1,8 @@
-"""Horizontal bars: a name on the left, a bar, and its number written behind it."""
+"""Horizontal bars: a name on the left, a bar, perhaps in parts, and words behind it."""
 
 from collections.abc import Sequence
 
+from efflab.figures.text import bytes_text
 from efflab.figures.theme import Json
 
 LABEL_ROOM = 0.35
@@ -23,6 +24,46 @@ def bars(name: str, places: Sequence[float], lengths: Sequence[float], texts: Se
         "cliponaxis": False,
         "marker": look | {"line": {"width": 0}},
         "hoverinfo": "skip",
+    }
+
+
+def byte_unit(longest: float) -> tuple[str, int]:
+    """The unit in which bytes are drawn, and how many of them it has.
+
+    Example:
+        >>> byte_unit(999), byte_unit(1000)
+        (('B', 1), ('kB', 1000))
+    """
+    return ("kB", 1000) if longest >= 1000 else ("B", 1)
+
+
+def byte_part(name: str, rows: Sequence[str], n_bytes: Sequence[int], factor: int, *, colour: str, hatch: str) -> Json:
+    """One part of stacked bars. rows: their names, from the top; n_bytes: of this part, told when pointed at."""
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "x": [n / factor for n in n_bytes],
+        "y": list(range(len(rows))),
+        "width": 0.7,
+        "marker": {"color": colour, "pattern": {"shape": hatch, "fillmode": "overlay"}, "line": {"width": 0}},
+        "hovertext": [f"{row}, {name}: {bytes_text(n)}" for row, n in zip(rows, n_bytes, strict=True)],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+
+
+def words_behind(ends: Sequence[float], texts: Sequence[str]) -> Json:
+    """Words to the right of the bars, or of what is drawn around them. ends: where they begin, from the top row."""
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": list(ends),
+        "y": list(range(len(texts))),
+        "text": list(texts),
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 

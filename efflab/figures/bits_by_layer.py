@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from efflab.figures.bars import bar_layout, byte_part, byte_unit, words_behind
 from efflab.figures.picture import MAX_ROWS, Picture, draw
 from efflab.figures.text import bytes_text, percent_text
-from efflab.figures.theme import BASE, CONTROL, NOW, PREDICTED, TUNED, Json
+from efflab.figures.theme import BASE, CONTROL, NOW, PREDICTED, TUNED
 from efflab.lab.grid_bytes import LayerBytes
 from efflab.runtime.quantized import bits_text
 
@@ -25,8 +26,8 @@ PARTS = {
 """The name, colour and hatch of each part, in the order in which they are stacked."""
 N_ROWS = 16
 """Layers that are drawn; of a deeper network the table has the others."""
-TEXT_ROOM = 2.0
-"""Where the axis ends, in lengths of the longest bar: the bits are written behind the bars."""
+TEXT_ROOM = 1.0
+"""Free space behind the longest bar for bits and bytes, as a fraction of the bar."""
 
 
 @dataclass(frozen=True)
@@ -53,59 +54,18 @@ def bits_by_layer(found: "GridErrors") -> Picture:
     if found.other_bytes:
         others = _Row("other layers", 0, LayerBytes(floats=found.other_bytes))
         rows, shown = [*rows, others], [*shown, others]
-    unit, factor = ("kB", 1000) if max(row.bytes.total for row in shown) >= 1000 else ("B", 1)
-    there = [part for part in PARTS if any(getattr(row.bytes, part) for row in rows)]
-    traces = [*(_bars(shown, part, factor) for part in there), _texts(shown, factor)]
-    return Picture(draw(traces, _layout(shown, unit, factor)), _sentence(found, rows), _table(rows))
-
-
-def _bars(shown: Sequence[_Row], part: str, factor: int) -> Json:
-    name, colour, hatch = PARTS[part]
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": name,
-        "x": [getattr(row.bytes, part) / factor for row in shown],
-        "y": list(range(len(shown))),
-        "width": 0.7,
-        "marker": {
-            "color": colour,
-            "pattern": {"shape": hatch, "fillmode": "overlay"},
-            "line": {"width": 0},
-        },
-        "hovertext": [f"{row.name}, {name}: {bytes_text(getattr(row.bytes, part))}" for row in shown],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
-
-
-def _texts(shown: Sequence[_Row], factor: int) -> Json:
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [row.bytes.total / factor for row in shown],
-        "y": list(range(len(shown))),
-        "text": [f" {row.bits_text}, {bytes_text(row.bytes.total)}" for row in shown],
-        "textposition": "middle right",
-        "cliponaxis": False,
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-
-
-def _layout(shown: Sequence[_Row], unit: str, factor: int) -> Json:
-    longest = max(row.bytes.total for row in shown) / factor or 1
-    return {
-        "barmode": "stack",
-        "legend": {"traceorder": "normal"},
-        "xaxis": {"title": {"text": f"packed bytes ({unit}, computed)"}, "range": [0, TEXT_ROOM * longest]},
-        "yaxis": {
-            "range": [len(shown) - 0.5, -0.5],
-            "tickvals": list(range(len(shown))),
-            "ticktext": [f"{row.name} " for row in shown],
-            "ticks": "",
-            "showgrid": False,
-        },
-    }
+    names, totals = [row.name for row in shown], [row.bytes.total for row in shown]
+    unit, factor = byte_unit(max(totals))
+    texts = [f" {row.bits_text}, {bytes_text(row.bytes.total)}" for row in shown]
+    traces = [
+        byte_part(name, names, [getattr(row.bytes, part) for row in shown], factor, colour=colour, hatch=hatch)
+        for part, (name, colour, hatch) in PARTS.items()
+        if any(getattr(row.bytes, part) for row in rows)
+    ]
+    traces.append(words_behind([total / factor for total in totals], texts))
+    title = f"packed bytes ({unit}, computed)"
+    layout = bar_layout([f"{name} " for name in names], title, max(totals) / factor or 1, room=TEXT_ROOM)
+    return Picture(draw(traces, layout | {"barmode": "stack"}), _sentence(found, rows), _table(rows))
 
 
 def _sentence(found: "GridErrors", rows: Sequence[_Row]) -> str:

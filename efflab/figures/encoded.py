@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from efflab.figures.bars import bar_layout, byte_part, byte_unit, words_behind
 from efflab.figures.picture import MAX_ROWS, Picture, draw
 from efflab.figures.text import bytes_text, percent_text
 from efflab.figures.theme import BASE, CONTROL, NOW, PREDICTED, TUNED, Json
@@ -23,8 +24,8 @@ PARTS = {
 """The colour and hatch of each part, in the order in which they are stacked."""
 N_ROWS = 16
 """Layers that are drawn; of a deeper network the table has the others."""
-TEXT_ROOM = 1.5
-"""Where the axis ends, in lengths of the longest bar: the bytes are written behind the bars."""
+TEXT_ROOM = 0.5
+"""Free space behind the longest bar for its bytes, as a fraction of the bar."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +67,17 @@ def encoded(found: "EncodedNetwork") -> Picture:
     others = _Row("all else", _Parts(floats=(n := found.other_bytes + found.header_bytes)), n)
     rows, shown = [*rows, others], [*rows[:N_ROWS], others]
     longest = max(max(row.parts.total, row.plain) for row in shown)
-    unit, factor = ("kB", 1000) if longest >= 1000 else ("B", 1)
-    there = [part for part in PARTS if any(getattr(row.parts, part) for row in rows)]
-    traces = [*(_bars(shown, part, factor) for part in there), _plain(shown, factor), _texts(shown, factor)]
-    return Picture(draw(traces, _layout(shown, longest / factor, unit)), _sentence(found, rows), _table(rows))
-
-
-def _bars(shown: Sequence[_Row], part: str, factor: int) -> Json:
-    colour, hatch = PARTS[part]
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": part,
-        "x": [getattr(row.parts, part) / factor for row in shown],
-        "y": list(range(len(shown))),
-        "width": 0.7,
-        "marker": {"color": colour, "pattern": {"shape": hatch, "fillmode": "overlay"}, "line": {"width": 0}},
-        "hovertext": [f"{row.name}, {part}: {bytes_text(getattr(row.parts, part))}" for row in shown],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
+    unit, factor = byte_unit(longest)
+    names, ends = [row.name for row in shown], [max(row.parts.total, row.plain) / factor for row in shown]
+    traces = [
+        byte_part(part, names, [getattr(row.parts, part) for row in shown], factor, colour=colour, hatch=hatch)
+        for part, (colour, hatch) in PARTS.items()
+        if any(getattr(row.parts, part) for row in rows)
+    ]
+    traces += [_plain(shown, factor), words_behind(ends, [f"  {_bytes_text(row)}" for row in shown])]
+    title = f"bytes in the file ({unit}, measured)"
+    layout = bar_layout([f"{name} " for name in names], title, longest / factor, room=TEXT_ROOM)
+    return Picture(draw(traces, layout | {"barmode": "stack"}), _sentence(found, rows), _table(rows))
 
 
 def _plain(shown: Sequence[_Row], factor: int) -> Json:
@@ -100,38 +93,9 @@ def _plain(shown: Sequence[_Row], factor: int) -> Json:
     }
 
 
-def _texts(shown: Sequence[_Row], factor: int) -> Json:
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [max(row.parts.total, row.plain) / factor for row in shown],
-        "y": list(range(len(shown))),
-        "text": [f"  {_bytes_text(row)}" for row in shown],
-        "textposition": "middle right",
-        "cliponaxis": False,
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-
-
 def _bytes_text(row: _Row) -> str:
     now, before = bytes_text(row.parts.total), bytes_text(row.plain)
     return now if row.parts.total == row.plain else f"{now} in place of {before}"
-
-
-def _layout(shown: Sequence[_Row], longest: float, unit: str) -> Json:
-    return {
-        "barmode": "stack",
-        "legend": {"traceorder": "normal"},
-        "xaxis": {"title": {"text": f"bytes in the file ({unit}, measured)"}, "range": [0, TEXT_ROOM * longest]},
-        "yaxis": {
-            "range": [len(shown) - 0.5, -0.5],
-            "tickvals": list(range(len(shown))),
-            "ticktext": [f"{row.name} " for row in shown],
-            "ticks": "",
-            "showgrid": False,
-        },
-    }
 
 
 def _sentence(found: "EncodedNetwork", rows: Sequence[_Row]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from efflab.figures.bars import bar_layout, bars
+from efflab.figures.bars import bar_layout, bars, words_behind
 from efflab.figures.picture import Picture, draw
 from efflab.figures.text import bytes_text, difference_text, interval_text, ms_text, percent_text, score_text
 from efflab.figures.theme import BASE, NOW, Json
@@ -101,17 +101,8 @@ def _megabytes(row: Kernel) -> float:
 
 def _words(rows: Sequence[AnyKernel]) -> Json:
     """What stands to the right of bar and quartiles, in two short lines."""
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [row.speed.now.q3_ms if isinstance(row, Kernel) else 0.0 for row in rows],
-        "y": list(range(len(rows))),
-        "text": [f" {_time_words(row).replace(', ', '<br> ')}" for row in rows],
-        "textposition": "middle right",
-        "cliponaxis": False,
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    ends = [row.speed.now.q3_ms if isinstance(row, Kernel) else 0.0 for row in rows]
+    return words_behind(ends, [f" {_time_words(row).replace(', ', '<br> ')}" for row in rows])
 
 
 def _time_words(row: AnyKernel) -> str:

@@ -10,17 +10,16 @@ Where we simplify: one network, one machine, one moment. At work: a profiler of 
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import nn
 
+from efflab.lab.course import Course, NotWantedError
 from efflab.lab.rates import Rates
 from efflab.lab.shipping import passing_folder, ship, stopwatch
 from efflab.measure.carbon import carbon_grams
-from efflab.measure.clock import now
 from efflab.measure.energy import EnergyUse, measure_energy
 from efflab.measure.layer_speed import LayerPoint, LayerTimes, measure_layers, points
 from efflab.measure.machine import Machine, describe_machine
@@ -35,13 +34,6 @@ from efflab.training import Progress
 
 LAYERS_S, ENERGY_S = 0.3, 0.3
 """Seconds for which the layers, and twice the energy, of one network are measured."""
-ABOUT_S = {"write": 0.1, "time": 0.7, "count": 0.6, "layers": 2.4, "energy": 1.25, "memory": 3.6, "roofline": 4.7}
-"""About how long each piece takes, for the time that is left."""
-NEARLY = 0.95
-"""A piece that is not done yet counts as done up to this fraction, however long it takes."""
-LOOK_S = 0.02
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -151,7 +143,7 @@ def diagnose(
     """
     kept = read_roofline(threads).content
     roofline = None if kept is None or kept.busy else kept  # one from a busy moment is too low
-    course = _Course(progress or Progress(), stale, has_roofline=roofline is not None)
+    course = Course(progress or Progress(), stale, has_roofline=roofline is not None)
     sizes: dict[str, Any] = {"shape": shape, "batch": batch, "threads": threads}
     try:
         course.begin()
@@ -159,7 +151,7 @@ def diagnose(
             files = (base_file or ship(base, shape, folder, "base"), ship(model, shape, folder, "now"))
             course.passed("write")
             return _measured(model, base, files, sizes, rates or Rates.of(), roofline, course)
-    except _NotWantedError:
+    except NotWantedError:
         return None
 
 
@@ -170,7 +162,7 @@ def _measured(
     sizes: dict[str, Any],
     rates: Rates,
     roofline: Roofline | None,
-    course: "_Course",
+    course: Course,
 ) -> Diagnosis:
     speed = course.wanted(stopwatch().compare(*files, **sizes, stale=course.is_stale))
     course.passed("time")
@@ -200,7 +192,7 @@ def _costs(
     files: tuple[Artefact, Artefact],
     sizes: dict[str, Any],
     rates: Rates,
-    course: "_Course",
+    course: Course,
 ) -> tuple[Costs, Costs, list[str]]:
     """The costs of the base and of the network, and notes on what could not be had."""
     watch, shape, batch, stale = stopwatch(), sizes["shape"], sizes["batch"], course.is_stale
@@ -221,7 +213,7 @@ def _costs(
 
 
 def _memory(
-    files: Sequence[Artefact], shape: tuple[int, int, int], batch: int, course: "_Course"
+    files: Sequence[Artefact], shape: tuple[int, int, int], batch: int, course: Course
 ) -> tuple[list[MeasuredMemory | None], list[str]]:
     """The memory of each file, or a note instead. Each has a process of its own, and both may run at once."""
 
@@ -234,7 +226,7 @@ def _memory(
         return [None] * len(files), [str(error)]
 
 
-def _roofline(threads: int, course: "_Course") -> tuple[Roofline | None, list[str]]:
+def _roofline(threads: int, course: Course) -> tuple[Roofline | None, list[str]]:
     """The roofline, measured now and kept, and notes on what could not be had."""
     try:
         with LimitsStopwatch() as watch:
@@ -246,56 +238,3 @@ def _roofline(threads: int, course: "_Course") -> tuple[Roofline | None, list[st
     except SpeedError as error:
         return roofline, [str(error)]
     return roofline, []
-
-
-class _NotWantedError(Exception):
-    """The one who asked does not want the answer any more."""
-
-
-class _Course:
-    """How far the diagnosis is, and whether it is still wanted."""
-
-    def __init__(self, progress: Progress, stale: Callable[[], bool] | None, *, has_roofline: bool) -> None:
-        self._progress, self._stale = progress, stale
-        self._total = sum(ABOUT_S.values()) - (ABOUT_S["roofline"] if has_roofline else 0)
-        self._done = 0.0
-
-    def is_stale(self) -> bool:
-        """Whether it is not wanted any more."""
-        return self._progress.is_stopped or (self._stale is not None and self._stale())
-
-    def wanted(self, answer: T | None) -> T:
-        """The answer; none means that it was not wanted any more."""
-        if answer is None:
-            raise _NotWantedError
-        return answer
-
-    def begin(self) -> None:
-        """Nothing is done yet; it is told."""
-        self._tell()
-
-    def passed(self, piece: str) -> None:
-        """A piece is done; it is told."""
-        self._done += ABOUT_S[piece]
-        self._tell()
-
-    def together(self, works: Sequence[Callable[[], T]], piece: str) -> list[T]:
-        """What the works return, each run in a thread of its own, while others may have their turns.
-
-        Meanwhile the fraction grows with the clock, for one that stands still makes the time that is left grow.
-        """
-        pool, begun, most = ThreadPoolExecutor(len(works)), now(), NEARLY * ABOUT_S[piece]
-        try:
-            futures: list[Future[T]] = [pool.submit(work) for work in works]
-            while wait(futures, LOOK_S).not_done:
-                self._tell(min(most, now() - begun))
-            return [future.result() for future in futures]
-        finally:
-            pool.shutdown(wait=False)
-
-    def _tell(self, more: float = 0.0) -> None:
-        """more: seconds of `ABOUT_S` that the piece which is not done yet counts for."""
-        if self.is_stale():
-            raise _NotWantedError
-        if self._progress.on_batch:
-            self._progress.on_batch(min(1.0, round((self._done + more) / self._total, 6)))

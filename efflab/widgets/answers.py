@@ -27,9 +27,27 @@ EQUAL = 0.02
 
 
 def score_when_there(bench: "Bench") -> float | None:
-    """For "what accuracy is left?": the score in its unit, once the controls are where the prediction is about."""
+    """For "what accuracy is left?": the score in its unit, once the controls are where the prediction is about.
+
+    A training that was stopped early does not answer.
+    """
     preview = bench.preview if is_there(bench) else None
-    return preview.evaluation.value * preview.evaluation.task.per_unit if preview else None
+    if preview is None or preview.is_partial:
+        return None
+    return preview.evaluation.value * preview.evaluation.task.per_unit
+
+
+def predicted_score(bench: "Bench") -> tuple[float, float] | None:
+    """Where a predicted score stands in the main picture: the value of its knob, and the score as a fraction.
+
+    A prediction of anything else has no place there.
+    """
+    gate, x = bench.gate, bench.stage.x
+    if gate is None or bench.answer is not score_when_there or x not in bench.at:
+        return None
+    if not isinstance(gate.answer, int | float):
+        return None
+    return float(bench.at[x]), gate.answer / bench.lab.data.task.per_unit
 
 
 def macs_left(bench: "Bench") -> float | None:

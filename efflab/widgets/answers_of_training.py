@@ -4,18 +4,13 @@ from typing import TYPE_CHECKING
 
 from efflab.measure import compare
 from efflab.quantize.aware.techniques import METHODS
-from efflab.widgets.answers import is_only, score_when_there, with_another
+from efflab.widgets.answers import is_only, with_another
 
 if TYPE_CHECKING:  # a bench asks these functions
     from efflab.widgets.bench import Bench
 
 FIXED, LEARNED = METHODS.options
 """Whether the steps of the grids stay or are trained."""
-
-
-def score_when_trained(bench: "Bench") -> float | None:
-    """For "what does training bring back?": the score in its unit, once it was trained there and not stopped early."""
-    return None if bench.preview is None or bench.preview.is_partial else score_when_there(bench)
 
 
 def with_learned_steps(bench: "Bench") -> str | None:

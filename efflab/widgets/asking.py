@@ -12,6 +12,7 @@ from html import escape
 import ipywidgets
 
 from efflab.journal import Journal, JournalError
+from efflab.journal.journal import Kind
 from efflab.questions import Prediction, Quiz, Verdict
 from efflab.widgets.controls import number_format
 from efflab.widgets.live_figure import Reopened
@@ -40,6 +41,15 @@ class Panel(Reopened, ipywidgets.VBox):
     def clear_error(self) -> None:
         """Empty the error line."""
         self.last_error, self.readout.error = None, ""
+
+    def keep_in(self, journal: Journal, kind: Kind, id: str, value: object, *, chapter: str) -> bool:
+        """Record something in the journal; if it cannot be written, say so in the error line, and return False."""
+        try:
+            journal.record(kind, id, value, chapter=chapter)
+        except JournalError as error:
+            self.show_error(error)
+            return False
+        return True
 
     def begin(
         self, gate: "Gate | None", unlock: Callable[[], object], pause: Callable[[str], object], then: str = ""
@@ -179,12 +189,9 @@ class Gate(Panel):
         said = "You skipped it." if self.answer is None else "Locked in."
         self._feedback.value = f"<div class='efflab-verdict'>{said} {escape(self._next)}</div>"
 
-    def _record(self, kind: str, value: Answer | None) -> None:
-        try:
-            self.journal.record(kind, self.question.id, value, chapter=self.chapter)  # type: ignore[arg-type]
+    def _record(self, kind: Kind, value: Answer | None) -> None:
+        if self.keep_in(self.journal, kind, self.question.id, value, chapter=self.chapter):
             self.clear_error()
-        except JournalError as error:
-            self.show_error(error)
 
 
 class QuizView(Panel):
@@ -214,11 +221,8 @@ class QuizView(Panel):
             self._choice.value = key  # comes back here through the observer
             return verdict
         self._feedback.value = verdict_html(verdict)
-        try:
-            self.journal.record("answer", self.quiz.id, key, chapter=self.chapter)
+        if self.keep_in(self.journal, "answer", self.quiz.id, key, chapter=self.chapter):
             self.clear_error()
-        except JournalError as error:
-            self.show_error(error)
         return verdict
 
 

@@ -8,8 +8,8 @@ when it is evaluated, and once the hand is still the file is weighed and the spe
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from efflab.figures.text import score_text
-from efflab.journal import Journal, JournalError
+from efflab.journal import Journal
+from efflab.journal.journal import Kind
 from efflab.knobs import Range, Setting, Technique, Value
 from efflab.lab import Lab, Preview, Report
 from efflab.lab.diagnosis import Diagnosis
@@ -17,15 +17,15 @@ from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step, to_json
 from efflab.training import Progress, warm_up
-from efflab.widgets.answers import score_when_there
+from efflab.widgets.answers import predicted_score, score_when_there
 from efflab.widgets.asking import PREDICT_FIRST, Answer, Gate
 from efflab.widgets.controls import Control, knobs_to_show
 from efflab.widgets.desk import Desk, budgeting, buttons, controls_of
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
 from efflab.widgets.parts import side_by_side
 from efflab.widgets.runs import run_entry
-from efflab.widgets.stage import Stage
-from efflab.widgets.tiles import sentence, test_sentence
+from efflab.widgets.stage import TRAINING, Stage
+from efflab.widgets.tiles import base_sentence, sentence, test_sentence
 from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
@@ -33,7 +33,6 @@ LIVE_SECONDS = 0.03
 """How long a moving hand waits for the score before the first picture is drawn."""
 STILL_SECONDS = 0.3
 """How long a hand rests before the file is exported and timed, which would only hold up its next move."""
-TRAINING = "Training with these settings: the curve grows with each epoch."
 
 
 class Bench(DiagnosisPanel):
@@ -74,7 +73,7 @@ class Bench(DiagnosisPanel):
         check_recipe(then)
         self.recover = (recover,) if isinstance(recover, Technique) else tuple(recover or ())
         self.journal, self.chapter = journal or Journal(), chapter
-        self.gate, self.at, self._answer = gate, dict(at or {}), answer or score_when_there
+        self.gate, self.at, self.answer = gate, dict(at or {}), answer or score_when_there
         self._start: dict[str, Value] = {**self.technique.defaults, **(start or {})}
         names = knobs_to_show(self.technique, controls)
         x = next(name for name in names if isinstance(self.technique.knobs[name], Range))
@@ -174,8 +173,8 @@ class Bench(DiagnosisPanel):
         """
         if self.technique.is_slow:
             raise ValueError(f"{self.technique.name} trains at every point: run the settings that you want to compare")
-        one = self.step
-        self._submit("curve", lambda stale: self._sweep(one))
+        previews = self.lab.sweep_previews(self.step, self.stage.x, then=self.then)
+        self._submit("curve", lambda stale: self.stage.follow_curve(previews))
 
     def scan_layers(self) -> None:
         """Prune each layer alone, and draw what that costs."""
@@ -196,21 +195,16 @@ class Bench(DiagnosisPanel):
         """Give the controls free: the prediction was made or skipped."""
         self._lock(False)
         self.refresh()
-        is_score = self._answer is score_when_there  # a prediction of anything else has no place in the picture
-        if self.gate and is_score and isinstance(self.gate.answer, (int, float)) and self.stage.x in self.at:
-            self.stage.predicted = (float(self.at[self.stage.x]), self.gate.answer / self.lab.data.task.per_unit)
+        self.stage.predicted = predicted_score(self)
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines for a room, or back."""
         (self.add_class if is_on else self.remove_class)("efflab-projector")
         self.stage.project(is_on)
 
-    # What the worker does.
-
     def _tell_base(self) -> None:
-        task, value = self.lab.data.task, self.lab.baseline.value
+        text = f"{base_sentence(self.lab.baseline)} {PREDICT_FIRST}"
         if self.gate is not None and not self.gate.is_open:  # asked last: the hand may have been quicker
-            text = f"As it is, the network has {score_text(value, task)} {task.score_name}. {PREDICT_FIRST}"
             self.stage.pause(text)
             self.readout.sentence = text
 
@@ -265,7 +259,7 @@ class Bench(DiagnosisPanel):
             self._answer_gate()
 
     def _answer_gate(self) -> None:
-        self.tell_answer(self.gate, self._answer(self))
+        self.tell_answer(self.gate, self.answer(self))
 
     def _make_diagnosis(self, subject: tuple[Recipe, int], **asked: Any) -> Diagnosis | None:
         recipe, batch = subject
@@ -281,12 +275,12 @@ class Bench(DiagnosisPanel):
         self.readout.sentence = TRAINING
         try:
             yield from self.stage.follow_training(recipe, self.desk.running, progress)
+        except Exception:
+            self.refresh()  # it trains no more; the error line says why
+            raise
         finally:
             self._lock(False)
         self._show(recipe)
-
-    def _sweep(self, one: Step) -> Turns:
-        return self.stage.follow_curve(self.lab.sweep_previews(one, self.stage.x, then=self.then))
 
     def _scan(self) -> Turns:
         yield from self.stage.follow_scan(self.stage.layers.scan(self.batch))
@@ -297,11 +291,8 @@ class Bench(DiagnosisPanel):
         self.desk.test_line.value = test_sentence(evaluation, self.lab.n_test_openings)
         self._write("test_opened", {"recipe": to_json(recipe), "score": evaluation.value})
 
-    def _write(self, kind: str, value: object) -> None:
-        try:
-            self.journal.record(kind, self.technique.name, value, chapter=self.chapter)  # type: ignore[arg-type]
-        except JournalError as error:
-            self.show_error(error)
+    def _write(self, kind: Kind, value: object) -> None:
+        self.keep_in(self.journal, kind, self.technique.name, value, chapter=self.chapter)
 
     def _lock(self, is_locked: bool) -> None:
         self.desk.lock(is_locked)

@@ -24,6 +24,8 @@ from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Turns
 
+TRAINING = "Training with these settings: the curve grows below."
+
 
 class Stage(ipywidgets.VBox):
     """Shows the preview of one recipe, the trail of those before, and what was measured of it.
@@ -153,7 +155,7 @@ class Stage(ipywidgets.VBox):
         progress.on_record = record
         self.lab.forget(recipe)
         if self.preview is None:
-            self.pause("Training with these settings: the curve grows below.")
+            self.pause(TRAINING)
         return running.follow(lambda one: self.lab.build(recipe, progress=one), progress)
 
     def draw_training(self, records: list[Epoch], before: float) -> None:

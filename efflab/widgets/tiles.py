@@ -60,6 +60,11 @@ def sentence(preview: Preview, report: Report | None) -> str:
     return f"{_done(preview)}{then}: {bytes_text(preview.size.packed_bytes)} packed, {score}{speed}."
 
 
+def base_sentence(baseline: Evaluation) -> str:
+    """What the base can do, before anything is done to it."""
+    return f"As it is, the network has {score_text(baseline.value, baseline.task)} {baseline.task.score_name}."
+
+
 def test_sentence(evaluation: Evaluation, n_openings: int) -> str:
     """The score on the test data, and how often it was opened."""
     task = evaluation.task
@@ -134,9 +139,10 @@ def _kernels(report: Report) -> list[str]:
         return []
     floats = [f"{layer}: {plan.why}" for layer, plan in report.kernels.items() if plan.kernel == "float"]
     n = len(report.kernels) - len(floats)
+    counted = badge("measured", "read back from the graph that ONNX Runtime made of the file")
     if not floats:
-        return [f"real integer kernels in all {n} layers"]
-    return [f"real integer kernels in {n} of {len(report.kernels)} layers; {escape(floats[0])}"]
+        return [f"real integer kernels in all {n} layers {counted}"]
+    return [f"real integer kernels in {n} of {len(report.kernels)} layers {counted}; {escape(floats[0])}"]
 
 
 def _promise(before: int, now: int) -> str:

@@ -361,7 +361,7 @@ chapter.bench(lab, quantize_weights, controls=("bits",), start={"bits": 4}, reco
 # %%
 bits = lab.allocate_bits(40_000)
 mixed = lab.preview((step(quantize_weights, bits=bits),))
-print(bits, f"{mixed.size.packed_bytes:,} bytes", mixed.evaluation)
+print(bits, f"{mixed.size.packed_bytes:,} bytes packed (computed)", mixed.evaluation, "(measured)")
 
 # %% [markdown]
 # ### Up or down (10 minutes)
@@ -429,5 +429,5 @@ large = Lab.open("cnn64-scattered").after((step(fold_batch_norms),))
 for bits in (8, 7):
     model = large.build((step(quantize_weights, bits=bits), step(quantize_activations)))
     for one in simulate_saturation(model, large.data.calibration.images[:100]):
-        print(f"{bits} bits, {one.layer:7} {one.sums:6.1%} of the sums are wrong, by {one.error:5.1%} on average")
+        print(f"{bits} bits, {one.layer:7} {one.sums:6.1%} of the sums are wrong, by {one.error:5.1%} (simulated)")
 print("does it happen on this machine?", may_saturate(describe_machine()))

@@ -38,8 +38,6 @@ chapter.bench(lab, quantize_weights, controls=("bits", "observer"), start={"bits
 # </details>
 
 # %%
-from efflab.widgets.answers_of_training import score_when_trained
-
 yours = chapter.bench(
     lab,
     train_quantized,
@@ -48,7 +46,6 @@ yours = chapter.bench(
     recover=None,
     prediction="accuracy_at_2",
     at={"bits": 2, "epochs": 3},
-    answer=score_when_trained,
 )
 yours
 

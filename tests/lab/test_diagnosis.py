@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from efflab.lab import Lab
+from efflab.lab import course as course_module
 from efflab.lab import diagnosis as diagnosis_module
 from efflab.lab import measuring as measuring_module
 from efflab.lab.diagnosis import diagnose
@@ -109,21 +110,21 @@ def test_for_one_who_does_not_want_the_answer_from_the_start_nothing_is_written_
 
 def test_while_a_piece_lasts_the_fraction_grows_with_the_clock_and_not_beyond_the_piece(monkeypatch):
     seconds = iter([0.0, 0.5, 1.0, 1.5, 2.0, 50.0])
-    monkeypatch.setattr(diagnosis_module, "now", lambda: next(seconds))
+    monkeypatch.setattr(course_module, "now", lambda: next(seconds))
     fractions: list[float] = []
-    course = diagnosis_module._Course(Progress(on_batch=fractions.append), None, has_roofline=True)
+    course = course_module.Course(Progress(on_batch=fractions.append), None, has_roofline=True)
     polls = iter([True] * 5 + [False])
 
     class Slow:
         def __init__(self, *_):
             self.not_done = next(polls)
 
-    monkeypatch.setattr(diagnosis_module, "wait", Slow)
+    monkeypatch.setattr(course_module, "wait", Slow)
     course.together([lambda: 1], "memory")
     steps = [b - a for a, b in itertools.pairwise(fractions)]
-    total = sum(diagnosis_module.ABOUT_S.values()) - diagnosis_module.ABOUT_S["roofline"]
+    total = sum(course_module.ABOUT_S.values()) - course_module.ABOUT_S["roofline"]
     assert steps[:2] == pytest.approx([0.5 / total] * 2, abs=1e-5)
-    assert fractions[-2] < fractions[-1] < diagnosis_module.ABOUT_S["memory"] / total
+    assert fractions[-2] < fractions[-1] < course_module.ABOUT_S["memory"] / total
 
 
 def test_the_fraction_done_grows_to_one(instruments, pair):

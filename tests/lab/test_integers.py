@@ -4,9 +4,10 @@ import pytest
 import support
 
 from efflab import Lab, fold_batch_norms, quantize_activations, quantize_weights, step
+from efflab.lab import measuring
 from efflab.measure import evaluate
 from efflab.recipe import run
-from efflab.runtime import export_integers
+from efflab.runtime import Planned, executed_kernels, export_integers
 from efflab.runtime.opened import OpenedFile
 from efflab.runtime.quantized import quantized_layers
 
@@ -52,6 +53,16 @@ def test_each_layer_has_its_kernel_or_the_reason_why_it_has_none(lab, stopwatch_
     assert set(whole.kernels) == set(weights.kernels) == layers
     assert {plan.kernel for plan in whole.kernels.values()} == {"int8"}
     assert all("activations lie on no grid" in plan.why for plan in weights.kernels.values())
+
+
+def test_a_layer_counts_as_an_integer_kernel_only_if_one_ran(lab, stopwatch_stub, monkeypatch):
+    def without_output(artefact):
+        return executed_kernels(artefact) | {"output": "FusedGemm"}
+
+    monkeypatch.setattr(measuring, "executed_kernels", without_output)
+    kernels = lab.measure((WEIGHTS, ACTIVATIONS)).kernels
+    assert kernels.pop("output") == Planned("float", measuring.NOT_RUN)
+    assert {plan.kernel for plan in kernels.values()} == {"int8"}
 
 
 def test_a_network_of_floats_has_no_kernels_to_tell_of(lab, stopwatch_stub):

@@ -2,12 +2,12 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import support
 import torch
+from support import AnsweringStopwatch as Stub
 from torch import nn
 
 from efflab import data as datasets
@@ -15,28 +15,11 @@ from efflab import models
 from efflab.data import Split
 from efflab.lab import Lab
 from efflab.lab.kernels import WAYS, Kernel, NoKernel, measure_kernels
-from efflab.measure.speed import Speed, Stopwatch
 from efflab.quantize import fold_batch_norms, quantize_activations, quantize_weights
 from efflab.recipe import step
-from efflab.runtime import Artefact, export, export_integers
+from efflab.runtime import export, export_integers
 from efflab.runtime.opened import OpenedFile
 from efflab.training import predict
-
-
-class Stub(Stopwatch):
-    """Answers at once; remembers which files it was given, and their bytes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[tuple[str, str, int, object, object]] = []
-
-    def compare(
-        self, base: Artefact, now: Artefact, *, stale: Callable[[], bool] | None = None, **settings: object
-    ) -> Speed | None:
-        if stale is not None and stale():
-            return None
-        self.asked.append((base.path.name, now.path.name, now.n_bytes, settings["batch"], settings["threads"]))
-        return support.product(0.5, 1.0).speed
 
 
 @pytest.fixture

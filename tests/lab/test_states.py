@@ -1,40 +1,22 @@
 """The four states: one function in four forms, each weighed and timed, and nothing left behind."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import support
 import torch
+from support import AnsweringStopwatch as Stub
 from torch import nn
 
 from efflab import models
 from efflab.lab import Lab
 from efflab.lab.states import ROWS, STATES, NoState, State, make_state, measure_states
-from efflab.measure.speed import Speed, TorchStopwatch
 from efflab.prune import prune_weights, zero_neurons
 from efflab.recipe import step
-from efflab.runtime import Artefact
 from efflab.runtime.sparse import SparseLinear
 
 SHAPE = support.SHAPE
-
-
-class Stub(TorchStopwatch):
-    """Answers at once; remembers which files it was given, and their bytes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[tuple[str, str, int, int, int]] = []
-
-    def compare(
-        self, base: Artefact, now: Artefact, *, stale: Callable[[], bool] | None = None, **settings: object
-    ) -> Speed | None:
-        if stale is not None and stale():
-            return None
-        self.asked.append((base.path.name, now.path.name, now.n_bytes, settings["batch"], settings["threads"]))
-        return support.product(0.5, 1.0).speed
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import torch
 from efflab import Lab, quantize_activations, quantize_weights, questions, step, train_quantized
 from efflab.lab import Report
 from efflab.measure import Evaluation
-from efflab.widgets.answers_of_training import score_when_trained, with_learned_steps, with_two_bits
+from efflab.widgets.answers import score_when_there
+from efflab.widgets.answers_of_training import with_learned_steps, with_two_bits
 
 CHAPTER = questions.load("06")
 AT = {"bits": 2, "epochs": 1}
@@ -35,16 +36,16 @@ def bench(recipe, preview, at=None, *, trail=(), reports=(), then=(), batch=1) -
 
 def test_a_training_that_ran_to_its_end_is_answered_with_its_score(lab):
     shown = lab.preview((FIXED,))
-    assert score_when_trained(bench((FIXED,), shown)) == 100 * shown.evaluation.value > 0
+    assert score_when_there(bench((FIXED,), shown)) == 100 * shown.evaluation.value > 0
 
 
 def test_a_training_that_was_stopped_is_no_answer(lab):
-    assert score_when_trained(bench((FIXED,), replace(lab.preview((FIXED,)), is_partial=True))) is None
+    assert score_when_there(bench((FIXED,), replace(lab.preview((FIXED,)), is_partial=True))) is None
 
 
 def test_before_a_training_and_elsewhere_there_is_no_answer(lab):
-    assert score_when_trained(bench((FIXED,), None)) is None
-    assert score_when_trained(bench((FIXED,), lab.preview((FIXED,)), at={"bits": 2, "epochs": 3})) is None
+    assert score_when_there(bench((FIXED,), None)) is None
+    assert score_when_there(bench((FIXED,), lab.preview((FIXED,)), at={"bits": 2, "epochs": 3})) is None
 
 
 # Steps that learn

@@ -28,6 +28,7 @@ from efflab.data import Classification
 from efflab.journal import Journal
 from efflab.measure import Evaluation, by_class
 from efflab.questions import load
+from efflab.training import Progress
 from efflab.widgets import Bench
 from efflab.widgets.answers import macs_left, speed_class, steepest_layer
 from efflab.widgets.asking import Gate
@@ -279,6 +280,23 @@ def test_an_error_of_the_worker_is_seen_in_the_error_line_and_the_next_setting_w
     worker().wait(SECONDS)
     assert bench.readout.error == ""
     assert bench.preview.recipe[0].values["x"] == 0.2
+
+
+def test_a_training_that_fails_says_why_and_no_longer_that_it_trains(lab, journal):
+    @technique
+    def fail(
+        model: nn.Module, *, x: Annotated[float, Range(0.0, 1.0, 0.1, "x")] = 0.5, progress: Progress | None = None
+    ) -> nn.Module:
+        raise ValueError("the loss became nan")
+
+    bench = Bench(lab, fail, recover=None, journal=journal)
+    worker().wait(SECONDS)
+    bench.run()
+    worker().wait(SECONDS)
+    assert bench.readout.error == "the loss became nan"
+    assert bench.readout.sentence == "Not run with these settings yet: press Run."
+    assert "Training" not in bench.stage.tiles.value
+    assert not bench.controls["x"].children[1].disabled
 
 
 LEARNERS = """
