@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from efflab.knobs import Range
+from efflab.runtime.quantized import signed_ends
 
 BITS = Range(1, 8, 1, "bits of each number")
 Bits = Annotated[int, BITS]
@@ -68,13 +69,9 @@ def integer_range(grid: Grid) -> tuple[int, int]:
         >>> integer_range(Grid(bits=4)), integer_range(Grid(bits=4, is_symmetric=False))
         ((-7, 7), (-8, 7))
     """
-    half = 2 ** (grid.bits - 1)
     if not grid.is_signed:
-        return 0, 2 * half - 1
-    if not grid.is_symmetric:
-        return -half, half - 1
-    last = max(half - 1, 1)  # 1 bit: -1 and 1
-    return -last, last
+        return 0, 2**grid.bits - 1
+    return signed_ends(grid.bits, is_symmetric=grid.is_symmetric)
 
 
 def scale_and_zero_point(low: Tensor | float, high: Tensor | float, grid: Grid) -> tuple[Tensor, Tensor]:

@@ -108,6 +108,31 @@ class OnGrid(Coded):
             )
         return (whole + self.spread(self.zero_point)).to(torch.int8)
 
+    def nearest(self, values: Tensor) -> Tensor:
+        """The numbers of the grid that are nearest to some values; what lies beyond goes to the end of the grid.
+
+        values: the shape of the weight -> same shape.
+        """
+        steps, zero_point = values / self.spread(self.scale), self.spread(self.zero_point)
+        if not self.has_zero:
+            whole = torch.where(steps < 0, -1.0, 1.0)
+        else:
+            whole = (steps.round() + zero_point).clamp(*self.ends) - zero_point
+        return whole * self.spread(self.scale)
+
+    def is_inside(self, values: Tensor) -> Tensor:
+        """Where the nearest integer is one of the grid: the shape of the weight -> same shape, bool."""
+        if not self.has_zero:
+            return torch.ones_like(values, dtype=torch.bool)
+        first, last = self.ends
+        integers = (values / self.spread(self.scale)).round() + self.spread(self.zero_point)
+        return (integers >= first) & (integers <= last)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The smallest and the largest integer of a weight."""
+        return signed_ends(self.bits, is_symmetric=self.is_symmetric)
+
     def spread(self, stored: Tensor) -> Tensor:
         """Scales or zero points in a shape that broadcasts against the weight."""
         if self.group_size is None:
@@ -209,6 +234,20 @@ def on_grid(model: nn.Module) -> dict[str, OnGrid]:
 def quantized_layers(model: nn.Module) -> dict[str, OnGrid]:
     """The layers whose weights lie on a grid, by name; the model itself is "model"."""
     return {name: layer for name, layer in on_grid(model).items() if layer.bits}
+
+
+def signed_ends(bits: int, *, is_symmetric: bool) -> tuple[int, int]:
+    """The smallest and the largest integer with a sign; symmetric ones have as many below zero as above.
+
+    Example:
+        >>> signed_ends(4, is_symmetric=True), signed_ends(4, is_symmetric=False)
+        ((-7, 7), (-8, 7))
+    """
+    half = 2 ** (bits - 1)
+    if not is_symmetric:
+        return -half, half - 1
+    last = max(half - 1, 1)  # 1 bit: -1 and 1
+    return -last, last
 
 
 def bits_text(bits: int) -> str:

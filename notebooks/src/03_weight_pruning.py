@@ -119,9 +119,9 @@ chapter.bench(lab, prune_weights, controls=("sparsity", "scope"), start={"sparsi
 # the training. Look at its last lines only: `masked_fill_` sets the removed weights to zero again.
 
 # %%
-from efflab import training
+from efflab.training.loop import take_step
 
-chapter.source(training._step)
+chapter.source(take_step)
 
 # %% [markdown]
 # ## 6. Smaller, but faster?

@@ -180,7 +180,7 @@ def test_it_is_the_gradient_that_autograd_gives_the_codebook(data):
 
 def test_a_training_that_keeps_codebooks_moves_values_and_no_index(shared, data):
     before, codebook = indices(shared), shared.conv2.codebook.clone()
-    for _ in train(shared, data, epochs=2, learning_rate=0.001, keep_zeros=True, keep_codebooks=True):
+    for _ in train(shared, data, epochs=2, learning_rate=0.001, keep_zeros=True, keep_codes=True):
         assert indices(shared) == before
     assert not torch.equal(shared.conv2.codebook, codebook)
 

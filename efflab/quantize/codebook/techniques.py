@@ -20,6 +20,7 @@ from efflab.quantize.codebook.clustering import STARTS, find_values
 from efflab.quantize.grids import Bits, check_finite
 from efflab.quantize.weights import bits_of, quantizable_layers
 from efflab.runtime.coded import coded_layers
+from efflab.runtime.quantized import quantized_layers
 from efflab.runtime.shared import put_in_codebook, shared_layers
 from efflab.training import (
     Epochs,
@@ -92,6 +93,11 @@ def train_centroids(
     """
     if not shared_layers(model):
         raise ValueError(f"{type(model).__name__} has no layer whose weights share values: share_weights comes first")
+    for name, layer in quantized_layers(model).items():
+        raise ValueError(
+            f"layer {name!r} has {layer.code}, and here only shared values train: share its weights as well, from the "
+            "float network"
+        )
     tuned = copy_model(model)
     records = train(
         tuned,
@@ -100,7 +106,7 @@ def train_centroids(
         learning_rate=learning_rate,
         seed=seed,
         keep_zeros=True,
-        keep_codebooks=True,
+        keep_codes=True,
         progress=progress,
     )
     keep_best(tuned, data, records)

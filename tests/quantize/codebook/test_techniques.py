@@ -159,7 +159,7 @@ def test_without_a_codebook_there_is_nothing_to_train(digits):
 
 def test_a_grid_beside_a_codebook_is_not_trained(digits):
     both = share_weights(quantize_weights(models.load("mlp-digits"), bits={"hidden1": 4}), bits={"output": 2})
-    with pytest.raises(ValueError, match=r"^layer 'hidden1' has its weights on a grid of 4 bits, and training would"):
+    with pytest.raises(ValueError, match=r"^layer 'hidden1' has its weights on a grid of 4 bits, and here only shared"):
         train_centroids(both, data=digits)
 
 
