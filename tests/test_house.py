@@ -13,7 +13,7 @@ PACKAGE = "efflab"
 FRONT_DOOR = "__init__"
 FLOORS = [
     {"shipped", "knobs", "data", "models", "training", "runtime", "measure"},
-    {"prune", "quantize", "costs"},
+    {"prune", "quantize", "distill", "costs"},
     {"recipe", "lab", "budget", "papers", "journal", "questions"},
     {"figures"},
     {FRONT_DOOR},  # efflab/__init__.py: names the public API, and so sees everything but the roof
