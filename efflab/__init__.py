@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from efflab import data, models
     from efflab.budget import Budget
     from efflab.data import Data
+    from efflab.distill import (
+        distill_attention,
+        distill_hints,
+        distill_predictions,
+        distill_relations,
+        start_again,
+        start_student,
+    )
     from efflab.knobs import Choice, Range, Technique, technique
     from efflab.lab import Lab, Preview, Report
     from efflab.prune import (
@@ -61,6 +69,10 @@ __all__ = [
     "Technique",
     "correct_biases",
     "data",
+    "distill_attention",
+    "distill_hints",
+    "distill_predictions",
+    "distill_relations",
     "equalize",
     "fine_tune",
     "fold_batch_norms",
@@ -79,6 +91,8 @@ __all__ = [
     "run",
     "script",
     "share_weights",
+    "start_again",
+    "start_student",
     "step",
     "technique",
     "to_json",
@@ -88,7 +102,7 @@ __all__ = [
     "zero_neurons",
 ]
 
-_ROOMS = ("knobs", "data", "models", "prune", "quantize", "recipe", "lab", "budget")
+_ROOMS = ("knobs", "data", "models", "prune", "quantize", "distill", "recipe", "lab", "budget")
 """The rooms that the names above come from."""
 
 

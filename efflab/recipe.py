@@ -12,6 +12,14 @@ from typing import Any
 from torch import nn
 
 from efflab.data import Data
+from efflab.distill import (
+    distill_attention,
+    distill_hints,
+    distill_predictions,
+    distill_relations,
+    start_again,
+    start_student,
+)
 from efflab.knobs import Setting, Technique, Value
 from efflab.prune import (
     fine_tune,
@@ -63,6 +71,12 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         train_quantized,
         share_weights,
         train_centroids,
+        start_student,
+        start_again,
+        distill_predictions,
+        distill_hints,
+        distill_attention,
+        distill_relations,
     )
 }
 """All techniques, in teaching order."""

@@ -125,6 +125,10 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         name = ", then ".join([self.name, *(one.technique.label for one in recipe)])
         return Lab(self.build(recipe), self.data, seed=self.seed, name=name)
 
+    def with_seed(self, seed: int) -> "Lab":
+        """A lab of the same base and data, whose techniques draw their random numbers from another seed."""
+        return Lab(self._networks.base, self.data, seed=seed, name=self.name)
+
     def previews(self, recipe: Recipe, *, progress: Progress | None = None) -> Iterator[Preview]:
         """Yield the preview so far after each chunk of validation images; the last one covers them all.
 

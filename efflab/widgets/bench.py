@@ -17,6 +17,7 @@ from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step, to_json
 from efflab.training import Progress, warm_up
+from efflab.training.turns import one_thread
 from efflab.widgets.answers import predicted_score, score_when_there
 from efflab.widgets.asking import PREDICT_FIRST, Answer, Gate
 from efflab.widgets.controls import Control, knobs_to_show
@@ -26,7 +27,6 @@ from efflab.widgets.parts import side_by_side
 from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import TRAINING, Stage
 from efflab.widgets.tiles import base_sentence, sentence, test_sentence
-from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
 LIVE_SECONDS = 0.03

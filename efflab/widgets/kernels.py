@@ -14,6 +14,7 @@ from efflab.knobs import Setting
 from efflab.lab import Lab
 from efflab.lab.kernels import WAYS, Kernel, NoKernel
 from efflab.recipe import Recipe, check_recipe
+from efflab.training.turns import one_thread
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.controls import Control
@@ -22,7 +23,6 @@ from efflab.widgets.parts import button, code_html, side_by_side
 from efflab.widgets.states import BATCHES
 from efflab.widgets.states_stage import BUSY, recipe_lines
 from efflab.widgets.tiles import badge
-from efflab.widgets.turns import one_thread
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Stale, Turns, worker
 

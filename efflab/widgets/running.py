@@ -6,8 +6,8 @@ import ipywidgets
 
 from efflab.measure.clock import Pace
 from efflab.training import Progress
+from efflab.training.turns import in_turns
 from efflab.widgets.parts import button, wide
-from efflab.widgets.turns import in_turns
 from efflab.widgets.worker import Turns
 
 

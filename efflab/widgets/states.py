@@ -12,13 +12,13 @@ from efflab.lab import Lab
 from efflab.lab.states import ROWS
 from efflab.prune import zero_neurons
 from efflab.recipe import AnyTechnique, Recipe, step
+from efflab.training.turns import one_thread
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.bench import LIVE_SECONDS, STILL_SECONDS
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.parts import button, side_by_side
 from efflab.widgets.states_stage import StatesStage, sentence
-from efflab.widgets.turns import one_thread
 from efflab.widgets.worker import Stale, Turns, worker
 
 BATCHES = Choice(("1", "8", "64"), "images in a run")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-from efflab.training import Progress
+from efflab.training.progress import Progress
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from efflab.training import Progress
-from efflab.widgets.turns import in_turns, one_thread
+from efflab.training.turns import in_turns, one_thread
 
 
 def batches(n, log):

@@ -1,0 +1,182 @@
+"""Two networks trained side by side: the student alone and the student with its teacher.
+
+Whether a teacher helps is a difference between two trainings, and a fair one has everything else in common: the first
+weights, the order of the images, the epochs, the learning rate. So both arms get the same seed, and are trained in
+turns, batch by batch, so that both curves grow together. One seed says little, for trainings differ by chance; several
+seeds give an interval that includes that chance.
+
+Reference: for why seeds matter more than is usual to report: Bouthillier et al., Accounting for variance in machine
+learning benchmarks, 2021, arXiv 2103.03098.
+
+Where we simplify: the best epoch of each arm is chosen on the validation images that then judge it; both gain alike.
+At work: more seeds than three, and test data that is opened once.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from efflab.measure import Difference, Evaluation, compare
+from efflab.recipe import Recipe, check_recipe
+from efflab.training import Epoch, Progress
+from efflab.training.turns import in_turns
+
+if TYPE_CHECKING:  # a lab makes the networks
+    from efflab.lab.lab import Lab
+
+ALONE, TAUGHT = "alone", "with teacher"
+HELPS, SAME, HURTS = "helps", "makes no measurable difference", "hurts"
+"""The verdicts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One of the two trainings as far as it has come.
+
+    records: the first, number 0, is the network before the training, whose loss is not known (NaN). evaluation: of what
+    is kept of the training, on validation data, once it is over.
+    """
+
+    name: str
+    recipe: Recipe
+    records: tuple[Epoch, ...] = ()
+    evaluation: Evaluation | None = None
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Both arms of one seed, and how much of their training is done, 0 to 1."""
+
+    seed: int
+    alone: Arm
+    taught: Arm
+    done: float = 0.0
+
+    @property
+    def difference(self) -> Difference | None:
+        """What the teacher adds, on the same images; None until both are over."""
+        if self.alone.evaluation is None or self.taught.evaluation is None:
+            return None
+        return compare(self.alone.evaluation, self.taught.evaluation)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a training was stopped early."""
+        return self.alone.is_partial or self.taught.is_partial
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the teacher adds over some seeds: the mean difference with its 95 % interval, fractions.
+
+    Of one seed the interval is that of the images; of several it is that of the seeds, which includes the images'.
+    """
+
+    value: float
+    low: float
+    high: float
+    n_seeds: int
+
+    @property
+    def word(self) -> str:
+        """What it says of the teacher: one of the three verdicts; no difference while the interval includes zero."""
+        if self.low > 0:
+            return HELPS
+        return HURTS if self.high < 0 else SAME
+
+
+def side_by_side(
+    lab: "Lab", alone: Recipe, taught: Recipe, *, seed: int | None = None, progress: Progress | None = None
+) -> Iterator[Pair]:
+    """Train two recipes on the base of a lab in turns; yield the pair after each batch of both, and at the end.
+
+    alone, taught: recipes whose last step trains. seed: that of the lab if not given. Stopped, each keeps the best of
+    what it has so far.
+
+    Raises:
+        ValueError: a technique cannot act on this model, or a loss became NaN; the last step of a recipe does not
+        train.
+    """
+    for recipe in (alone, taught):
+        check_recipe(recipe)
+        if not recipe or not recipe[-1].technique.is_slow:
+            raise ValueError(f"both recipes must end in a step that trains, such as fine_tune, not {recipe!r}")
+    whole = progress or Progress()
+    own = lab if seed is None or seed == lab.seed else lab.with_seed(seed)
+    arms = [_Training(own, name, recipe, whole) for name, recipe in ((ALONE, alone), (TAUGHT, taught))]
+    try:
+        while any(not one.is_over for one in arms):
+            for one in arms:
+                one.take_turn()
+            yield Pair(own.seed, arms[0].arm, arms[1].arm, sum(one.done for one in arms) / len(arms))
+    finally:
+        for one in arms:
+            one.close()
+
+
+def verdict(pairs: Sequence[Pair]) -> Verdict:
+    """What the teacher adds over the pairs that are over.
+
+    The interval over k seeds is that of Student's t with k - 1 degrees of freedom, around the mean of k differences.
+
+    Raises:
+        ValueError: no pair is over.
+    """
+    differences = [pair.difference for pair in pairs if pair.difference is not None]
+    if not differences:
+        raise ValueError("pairs must hold one whose trainings are over: there is nothing to compare yet")
+    if len(differences) == 1:
+        (one,) = differences
+        return Verdict(one.value, one.low, one.high, 1)
+    from scipy.special import stdtrit  # only who trains several seeds waits for it
+
+    values = [one.value for one in differences]
+    n, mean = len(values), sum(values) / len(values)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+    half = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
+    return Verdict(mean, mean - half, mean + half, n)
+
+
+class _Training:
+    """One arm while it trains."""
+
+    def __init__(self, lab: "Lab", name: str, recipe: Recipe, whole: Progress) -> None:
+        self._lab, self._whole, self.done = lab, whole, 0.0
+        self.arm, self.is_over = Arm(name, recipe), False
+        self._progress = Progress(self._take)
+        lab.forget(recipe)
+        self._turns = in_turns(lambda progress: lab.build(recipe, progress=progress), self._progress)
+
+    def take_turn(self) -> None:
+        """Train one batch more; at first, judge the network before the training, and at last the one that is kept."""
+        if self.is_over:
+            return
+        if not self.arm.records:
+            self._begin()
+            return
+        if self._whole.is_stopped:
+            self._progress.stop()
+        try:
+            self.done = next(self._turns)
+        except StopIteration:
+            self._end()
+
+    def close(self) -> None:
+        """End the training, if it still runs."""
+        getattr(self._turns, "close", lambda: None)()
+
+    def _begin(self) -> None:
+        *before, last = self.arm.recipe
+        n_epochs = sum(int(str(value)) for name, value in last.values.items() if name.endswith("epochs"))
+        score = self._lab.preview(tuple(before)).evaluation.value
+        self._take(Epoch(0, n_epochs, math.nan, score))
+
+    def _end(self) -> None:
+        preview = self._lab.preview(self.arm.recipe)
+        self.is_over, self.done = True, 1.0
+        self.arm = replace(self.arm, evaluation=preview.evaluation, is_partial=preview.is_partial)
+
+    def _take(self, record: Epoch) -> None:
+        self.arm = replace(self.arm, records=(*self.arm.records, record))
