@@ -6,6 +6,7 @@ from efflab.budget.packed import PackedBudget
 from efflab.budget.parts import RecipeBudget
 from efflab.budget.serving import Serving, ServingBudget
 from efflab.budget.shipping import ShippedBudget
+from efflab.budget.taught import TaughtBudget
 from efflab.budget.weights import Budget
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "Serving",
     "ServingBudget",
     "ShippedBudget",
+    "TaughtBudget",
 ]

@@ -8,6 +8,7 @@ from efflab.lab import Lab
 from efflab.lab.encoding import EncodedNetwork
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
+from efflab.training import Progress
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class EncodedBudget:
         )
         return verdict({text: encoded.times_smaller >= self.times_smaller} | is_lost_at_most(self.lost, encoded))
 
-    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+    def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
         """Run a recipe, write what it makes to a file, and judge that.
 
         Raises:
             CheckpointError: the network cannot be written, as `Lab.encode`.
             ValueError: as `Lab.build`.
         """
+        lab.build(recipe, progress=progress)
         return self.judge(lab.encode(recipe))

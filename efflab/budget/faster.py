@@ -10,6 +10,7 @@ from efflab.budget.parts import is_faster, is_lost_at_most, verdict
 from efflab.lab import Lab, Report
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
+from efflab.training import Progress
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class FasterBudget:
             raise ValueError(f"the report was timed at batch {report.speed.batch}; this budget is for {self.batch}")
         return verdict(is_faster(self.times_faster, report.speed) | is_lost_at_most(self.lost, report.preview))
 
-    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+    def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
         """Run a recipe, time what it makes beside the base, and judge that.
 
         Raises:
@@ -52,6 +53,7 @@ class FasterBudget:
             ExportError: the network cannot be exported.
             SpeedError: it could not be timed.
         """
+        lab.build(recipe, progress=progress)
         report = lab.measure(recipe, batch=self.batch)
         assert report is not None, "nobody called it stale"
         return self.judge(report)

@@ -6,6 +6,7 @@ from efflab.budget.parts import is_lost_at_most, verdict
 from efflab.lab import Lab, Preview
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
+from efflab.training import Progress
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class PackedBudget:
         text = f"{n:,} bytes packed, computed (at most {self.n_bytes:,} allowed)"
         return verdict({text: n <= self.n_bytes} | is_lost_at_most(self.lost, preview))
 
-    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+    def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
         """Run a recipe and judge what it makes.
 
         Raises:
             ValueError: as `Lab.preview`.
         """
+        lab.build(recipe, progress=progress)
         return self.judge(lab.preview(recipe))

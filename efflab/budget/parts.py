@@ -9,13 +9,14 @@ from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.speed import Speed
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
+from efflab.training import Progress
 
 
 class RecipeBudget(Protocol):
     """A budget that a recipe on a lab can meet."""
 
-    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
-        """Run the recipe, and judge what it makes."""
+    def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
+        """Run the recipe, and judge what it makes. progress: of its trainings."""
 
 
 def verdict(results: Mapping[str, bool]) -> Verdict:

@@ -7,6 +7,7 @@ from efflab.lab import Lab, Preview
 from efflab.lab.states import NoState, State
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
+from efflab.training import Progress
 
 SHIPPED = ("removed", "ONNX Runtime")
 """The state that is shipped, and what runs it."""
@@ -37,13 +38,14 @@ class ShippedBudget:
         is_small = {f"the file has {state.n_bytes:,} bytes (at most {self.n_bytes:,})": state.n_bytes <= self.n_bytes}
         return verdict(is_small | is_faster(self.times_faster, state.speed) | is_lost_at_most(self.lost, preview))
 
-    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+    def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
         """Run a recipe, ship what it makes, and judge that.
 
         Raises:
             ValueError: its neurons cannot be removed, or as `Lab.states`.
             SpeedError: it could not be timed.
         """
+        lab.build(recipe, progress=progress)
         (state,) = lab.states(recipe, rows=(SHIPPED,))
         if isinstance(state, NoState):
             raise ValueError(f"this network cannot be shipped so: {state.reason}")

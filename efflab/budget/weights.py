@@ -6,6 +6,7 @@ from efflab.budget.parts import is_lost_at_most, verdict
 from efflab.lab import Lab, Preview
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
+from efflab.training import Progress
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ class Budget:
         text = f"{kept * 100:.1f} % of the weights are left (at most {self.kept * 100:.1f} % allowed)"
         return verdict({text: kept <= self.kept} | is_lost_at_most(self.lost, preview))
 
-    def judge_recipe(self, lab: Lab, recipe: Recipe) -> Verdict:
+    def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
         """Run a recipe and judge what it makes.
 
         Raises:
             ValueError: as `Lab.preview`.
         """
+        lab.build(recipe, progress=progress)
         return self.judge(lab.preview(recipe))

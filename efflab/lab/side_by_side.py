@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from efflab.measure import Difference, Evaluation, compare
-from efflab.recipe import Recipe, check_recipe
+from efflab.prune import fine_tune
+from efflab.recipe import Recipe, Step, check_recipe, step
 from efflab.training import Epoch, Progress
 from efflab.training.turns import in_turns
 
@@ -116,6 +117,28 @@ def side_by_side(
             one.close()
 
 
+def without_teacher(recipe: Recipe) -> Recipe:
+    """The same recipe, with each step that asks for a teacher replaced by plain training of as many epochs.
+
+    Example:
+        >>> from efflab.distill import distill_hints
+        >>> without_teacher((step(distill_hints, hint_epochs=2, epochs=6, learning_rate=0.005),))
+        (fine_tune(epochs=8, learning_rate=0.005),)
+
+    Raises:
+        ValueError: no step asks for one.
+    """
+    check_recipe(recipe)
+    if not any("teacher" in one.technique.inputs for one in recipe):
+        raise ValueError(f"one step must learn from a teacher, such as distill_predictions, but none does: {recipe!r}")
+    return tuple(_alone(one) if "teacher" in one.technique.inputs else one for one in recipe)
+
+
+def n_epochs(one: Step) -> int:
+    """The passes over the training data of a step, all of its stages together."""
+    return sum(int(str(value)) for name, value in one.values.items() if name.endswith("epochs"))
+
+
 def verdict(pairs: Sequence[Pair]) -> Verdict:
     """What the teacher adds over the pairs that are over.
 
@@ -137,6 +160,13 @@ def verdict(pairs: Sequence[Pair]) -> Verdict:
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
     half = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
     return Verdict(mean, mean - half, mean + half, n)
+
+
+def _alone(one: Step) -> Step:
+    most = fine_tune.knobs["epochs"].ends[1]
+    if n_epochs(one) > int(most):
+        raise ValueError(f"{one.technique.name} trains for {n_epochs(one)} epochs, and plain training takes {most}")
+    return step(fine_tune, epochs=n_epochs(one), learning_rate=one.values["learning_rate"])
 
 
 class _Training:
@@ -169,9 +199,8 @@ class _Training:
 
     def _begin(self) -> None:
         *before, last = self.arm.recipe
-        n_epochs = sum(int(str(value)) for name, value in last.values.items() if name.endswith("epochs"))
         score = self._lab.preview(tuple(before)).evaluation.value
-        self._take(Epoch(0, n_epochs, math.nan, score))
+        self._take(Epoch(0, n_epochs(last), math.nan, score))
 
     def _end(self) -> None:
         preview = self._lab.preview(self.arm.recipe)

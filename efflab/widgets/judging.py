@@ -43,8 +43,7 @@ class Judging(Panel):
         verdicts: list[Verdict] = []
 
         def work(progress: Progress) -> None:
-            self._lab.build(self._recipe, progress=progress)
-            verdicts.append(self._budget.judge_recipe(self._lab, self._recipe))
+            verdicts.append(self._budget.judge_recipe(self._lab, self._recipe, progress))
 
         yield from self._running.follow(work, self._progress)
         self.verdict = verdicts[0]

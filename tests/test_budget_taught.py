@@ -1,0 +1,92 @@
+"""The budget of a student: its bytes, and what a teacher adds over several seeds."""
+
+from dataclasses import replace
+
+import pytest
+import support
+
+from efflab import Lab, distill_hints, distill_predictions, fine_tune, prune_weights, start_student, step
+from efflab.budget import TaughtBudget
+from efflab.lab.side_by_side import Arm, Pair, without_teacher
+from efflab.training import Progress
+
+RECIPE = (step(start_student, kind="mlp", width=4), step(distill_predictions, epochs=1))
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return Lab(support.tiny_cnn(), support.tiny_data())
+
+
+def pairs_of(lab: Lab, *gains: float) -> list[Pair]:
+    """Pairs whose students alone are all wrong, and taught are right on these fractions of the images."""
+    base = lab.baseline
+
+    def arm(share: float) -> Arm:
+        scores = base.scores.clone().fill_(0.0)
+        scores[: round(share * base.n)] = 1.0
+        return Arm("", (), (), replace(base, scores=scores))
+
+    return [Pair(i, arm(0.0), arm(gain), 1.0) for i, gain in enumerate(gains)]
+
+
+@pytest.mark.parametrize(("more", "passed"), [(0, True), (-1, False)])
+def test_the_bytes_may_be_at_the_limit_and_not_beyond(lab, more, passed):
+    preview = lab.preview(RECIPE)
+    n = preview.size.packed_bytes
+    verdict = TaughtBudget(n + more, gained=0.02).judge(preview, pairs_of(lab, 0.5, 0.5))
+    assert (verdict.passed, verdict.n_passed, verdict.n_cases) == (passed, 1 + passed, 2)
+    assert f"{n:,} bytes packed, computed (at most {n + more:,} allowed)" in verdict.message
+
+
+@pytest.mark.parametrize(("gained", "passed"), [(0.2, True), (0.21, False)])
+def test_what_counts_is_the_mean_of_the_seeds(lab, gained, passed):
+    verdict = TaughtBudget(10**6, gained=gained).judge(lab.preview(RECIPE), pairs_of(lab, 0.1, 0.2, 0.3))
+    assert verdict.passed == passed
+    assert "the teacher adds 20.00 points of accuracy on average (+10.0, +20.0, +30.0)" in verdict.message
+    assert "95 % interval of the seeds -4.8 to 44.8" in verdict.message  # 20 -+ 4.303 * 10 / sqrt(3)
+
+
+def test_a_recipe_is_trained_with_each_seed_beside_the_same_without_a_teacher(lab):
+    fractions: list[float] = []
+    verdict = TaughtBudget(10**6, gained=0.9, n_seeds=2).judge_recipe(lab, RECIPE, Progress(on_batch=fractions.append))
+    differences = []
+    for seed in (0, 1):
+        alone, taught = (lab.with_seed(seed).preview(one).evaluation.value for one in (without_teacher(RECIPE), RECIPE))
+        differences.append(100 * (taught - alone))
+    assert f"({', '.join(f'{one:+.1f}' for one in differences)})" in verdict.message
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_stopped_early_there_is_no_verdict(lab):
+    progress = Progress()
+    progress.on_batch = lambda done: progress.stop()
+    with pytest.raises(ValueError, match=r"^stopped after 0 of 3 seeds"):
+        TaughtBudget(10**6, gained=0.1).judge_recipe(lab, RECIPE, progress)
+    lab.forget(RECIPE)
+    lab.forget(without_teacher(RECIPE))
+
+
+def test_a_recipe_without_a_teacher_is_refused(lab):
+    with pytest.raises(ValueError, match=r"^one step must learn from a teacher"):
+        TaughtBudget(10**6, gained=0.1).judge_recipe(lab, (step(prune_weights), step(fine_tune)))
+
+
+def test_alone_is_as_many_epochs_of_plain_training():
+    recipe = (step(start_student), step(distill_hints, hint_epochs=3, epochs=4, learning_rate=0.002))
+    assert without_teacher(recipe) == (step(start_student), step(fine_tune, epochs=7, learning_rate=0.002))
+
+
+def test_more_epochs_than_plain_training_takes_are_refused():
+    recipe = (step(distill_hints, hint_epochs=10, epochs=30),)
+    with pytest.raises(ValueError, match=r"^distill_hints trains for 40 epochs, and plain training takes 30$"):
+        without_teacher(recipe)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"n_bytes": 0, "gained": 0.1}, {"n_bytes": 9, "gained": 0.0}, {"n_bytes": 9, "gained": 2}]
+)
+def test_limits_that_nothing_could_meet_are_refused(bad):
+    with pytest.raises(ValueError, match=r"must be 1 or more and gained a fraction above 0, not TaughtBudget"):
+        TaughtBudget(**bad)
