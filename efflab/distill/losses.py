@@ -18,6 +18,8 @@ Where we deviate is said at each function. At work: `torch.nn.functional.kl_div`
 temperature squared. `reduction="mean"` also divides by the number of classes, and the soft part nearly vanishes.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -153,7 +155,8 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     often averages over an image with itself, too, which adds zeros.
     """
     _check_rows(student, teacher)
-    return _mean_huber(_relative_distances(student), _relative_distances(teacher))
+    n_pairs = math.comb(len(student), 2)
+    return _huber_sum(_relative_distances(student), _relative_distances(teacher)) / max(n_pairs, 1)
 
 
 def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -170,7 +173,8 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     which an image stands twice, too, which adds zeros.
     """
     _check_rows(student, teacher)
-    return _mean_huber(_cosines(student), _cosines(teacher))
+    n_angles = 3 * math.comb(len(student), 3)
+    return _huber_sum(_cosines(student), _cosines(teacher)) / max(n_angles, 1)
 
 
 def _relative_distances(x: Tensor) -> Tensor:
@@ -181,13 +185,9 @@ def _relative_distances(x: Tensor) -> Tensor:
 
 
 def _cosines(x: Tensor) -> Tensor:
-    """The cosine at each corner of each triangle. (n, d) -> (n corners, pairs of the other points)."""
-    n = len(x)
-    is_other = ~torch.eye(n, dtype=torch.bool, device=x.device)
-    sides = (x - x[:, None])[is_other].view(n, n - 1, x.shape[1])  # from each corner to the other points
-    directions = _unit(sides)
-    one, other = torch.triu_indices(n - 1, n - 1, offset=1, device=x.device)
-    return (directions @ directions.mT)[:, one, other]
+    """The cosine at each corner of each triangle, and 0 in the other places. (n, d) -> (n corners, n, n)."""
+    directions = _unit(x - x[:, None])  # (n corners, n, d), from each corner to each point; to itself: 0
+    return (directions @ directions.mT).triu(diagonal=1)  # each pair of sides once
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -196,8 +196,9 @@ def _unit(x: Tensor) -> Tensor:
     return x / length.where(length > 0, 1.0)
 
 
-def _mean_huber(student: Tensor, teacher: Tensor) -> Tensor:
-    return F.huber_loss(student, teacher, reduction="sum") / max(student.numel(), 1)  # 1: where there is no relation
+def _huber_sum(student: Tensor, teacher: Tensor) -> Tensor:
+    """The Huber loss, summed: half the square of a difference up to 1, and beyond that its size less a half."""
+    return F.huber_loss(student, teacher, reduction="sum")
 
 
 def _check_rows(student: Tensor, teacher: Tensor) -> None:

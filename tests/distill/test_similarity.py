@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial import procrustes
+from torch.overrides import TorchFunctionMode
 
 from efflab.distill import aligned_pca, cka_matrix, linear_cka
 
@@ -45,11 +46,35 @@ def test_it_is_one_after_turning_shifting_and_scaling_and_the_same_both_ways(n, 
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_it_never_leaves_zero_to_one(seed):
-    x = rand(seed, 12, 5).float()
-    assert linear_cka(x, 3 * x) <= 1
-    assert cka_matrix({"x": x}, {"y": 3 * x}).to_numpy().max() <= 1
+@pytest.mark.parametrize(("n", "p"), [(50, 8), (40, 60)])
+def test_rounding_never_leads_beyond_one(n, p, seed):
+    x = rand(seed, n, p)
+    y = 0.3 * x @ turn(seed + 100, p)
+    assert 1 - 1e-12 < linear_cka(x, y) <= 1
+    assert 1 - 1e-12 < cka_matrix({"x": x}, {"y": y}).loc["x", "y"] <= 1
+
+
+def test_what_shares_nothing_has_zero():
     assert linear_cka(torch.tensor([[1.0], [-1.0], [0.0]]), torch.tensor([[1.0], [1.0], [-2.0]])) == 0
+
+
+class Largest(TorchFunctionMode):
+    """Remembers how many values the largest tensor holds that torch makes."""
+
+    n = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        self.n = max(self.n, made.numel() if isinstance(made, torch.Tensor) else 0)
+        return made
+
+
+@pytest.mark.parametrize(("n", "p"), [(500, 3), (3, 500)])
+def test_neither_many_images_nor_many_units_make_a_large_matrix(n, p):
+    x, y = rand(30, n, p), rand(31, n, p)
+    with Largest() as largest:
+        linear_cka(x, y)
+    assert largest.n == n * p, "nothing is larger than the inputs"
 
 
 def test_stretching_one_direction_does_change_it():
