@@ -143,14 +143,16 @@ def run(
     return model
 
 
-def script(recipe: Recipe, *, seed: int = 0) -> str:
+def script(recipe: Recipe, *, seed: int = 0, has_teacher: bool = False) -> str:
     """Python that does what the recipe does: it needs `model` and `data`, and leaves the result in `model`.
+
+    With `has_teacher` it needs `teacher`, too; else the first model is the teacher.
 
     A technique that was defined in a notebook is written out; its cell's own imports must have run.
     """
     techniques = list(dict.fromkeys(one.technique for one in recipe))
     parts = [_definition(technique) for technique in techniques]
-    if any("teacher" in technique.inputs for technique in techniques):
+    if any("teacher" in technique.inputs for technique in techniques) and not has_teacher:
         parts.append("teacher = model")
     lines = [*parts, *([""] if parts else []), *(_call(one, seed) for one in recipe)]
     return "\n".join(lines) + "\n"

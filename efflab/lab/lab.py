@@ -27,7 +27,7 @@ from efflab.lab.sweeps import Sweeps
 from efflab.measure import Evaluation, Size, compare, compute_size, evaluate
 from efflab.measure.clock import now
 from efflab.prune import SPARSITIES, Point, prunable_weights, scan_sensitivity
-from efflab.recipe import AnyTechnique, Recipe, check_recipe
+from efflab.recipe import AnyTechnique, Recipe, check_recipe, script
 from efflab.training import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     name: what the journal calls the base; that of its checkpoint, or of its class and data.
+    teacher: who teaches in steps that ask for a teacher; the base unless another is given. It is copied, too.
 
     Example:
         >>> from efflab import prune_weights, step
@@ -50,16 +51,20 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         0.5
 
     Raises:
-        TypeError: `model` is not a torch module or `data` not a Data.
-        ValueError: the model cannot be copied.
+        TypeError: `model` or `teacher` is not a torch module, or `data` not a Data.
+        ValueError: a model cannot be copied.
     """
 
-    def __init__(self, model: nn.Module, data: Data, *, seed: int = 0, name: str = "") -> None:
+    def __init__(
+        self, model: nn.Module, data: Data, *, seed: int = 0, name: str = "", teacher: nn.Module | None = None
+    ) -> None:
         if not isinstance(model, nn.Module) or not isinstance(data, Data):
             raise TypeError(f"Lab needs a torch model and a Data, not {type(model).__name__} and {type(data).__name__}")
+        if teacher is not None and not isinstance(teacher, nn.Module):
+            raise TypeError(f"teacher must be a torch model, not {type(teacher).__name__}")
         self._data, self._seed, self.name = data, seed, name or f"{type(model).__name__} on {data.name}"
         self.n_test_openings = 0
-        self._networks = Networks(model, data, seed)
+        self._networks = Networks(model, data, seed, teacher)
         self._judged = Kept[Preview](N_JUDGED)
         self._weighed: Weighed | None = None
 
@@ -90,12 +95,16 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         Raises:
             ValueError: the model cannot read the images, or does not give a number for each class.
         """
-        try:
-            *_, evaluation = evaluate(self._networks.base, self.data.validation, self.data.task)
-        except RuntimeError as error:  # torch's word for shapes that do not fit
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"the model cannot read images of shape {self.data.shape}: {reason}") from error
-        return evaluation
+        return self._evaluated(self._networks.base, "model")
+
+    @cached_property
+    def teaching(self) -> Evaluation:
+        """The teacher on all validation data.
+
+        Raises:
+            ValueError: as `baseline`.
+        """
+        return self.baseline if self._other_teacher is None else self._evaluated(self._other_teacher, "teacher")
 
     @cached_property
     def base_size(self) -> Size:
@@ -123,11 +132,11 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
             ValueError: as `build`.
         """
         name = ", then ".join([self.name, *(one.technique.label for one in recipe)])
-        return Lab(self.build(recipe), self.data, seed=self.seed, name=name)
+        return Lab(self.build(recipe), self.data, seed=self.seed, name=name, teacher=self._other_teacher)
 
     def with_seed(self, seed: int) -> "Lab":
         """A lab of the same base and data, whose techniques draw their random numbers from another seed."""
-        return Lab(self._networks.base, self.data, seed=seed, name=self.name)
+        return Lab(self._networks.base, self.data, seed=seed, name=self.name, teacher=self._other_teacher)
 
     def previews(self, recipe: Recipe, *, progress: Progress | None = None) -> Iterator[Preview]:
         """Yield the preview so far after each chunk of validation images; the last one covers them all.
@@ -193,6 +202,10 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
 
         return Bench(self, technique, **options)
 
+    def script(self, recipe: Recipe) -> str:
+        """The recipe as Python: it needs the base as `model`, `data`, and `teacher` if the lab has one of its own."""
+        return script(recipe, seed=self.seed, has_teacher=self._other_teacher is not None)
+
     def knows(self, recipe: Recipe) -> bool:
         """Whether the recipe was judged before, so that its preview costs nothing."""
         return recipe in self._judged
@@ -204,3 +217,16 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         """
         self._networks.forget(recipe)
         self._judged.forget(recipe)
+
+    @property
+    def _other_teacher(self) -> nn.Module | None:
+        """The teacher, if it is not the base."""
+        return None if self._networks.teacher is self._networks.base else self._networks.teacher
+
+    def _evaluated(self, model: nn.Module, what: str) -> Evaluation:
+        try:
+            *_, evaluation = evaluate(model, self.data.validation, self.data.task)
+        except RuntimeError as error:  # torch's word for shapes that do not fit
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"the {what} cannot read images of shape {self.data.shape}: {reason}") from error
+        return evaluation

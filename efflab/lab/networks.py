@@ -24,14 +24,15 @@ class Built:
 
 
 class Networks:
-    """The networks that recipes make of one base, which is also the teacher of the steps that ask for one.
+    """The networks that recipes make of one base, and the teacher of the steps that ask for one: the base, or another.
 
     Raises:
-        ValueError: the base cannot be copied.
+        ValueError: the base or the teacher cannot be copied.
     """
 
-    def __init__(self, model: nn.Module, data: Data, seed: int) -> None:
+    def __init__(self, model: nn.Module, data: Data, seed: int, teacher: nn.Module | None = None) -> None:
         self.base = models.channels_last(_copy(model).eval())
+        self.teacher = self.base if teacher is None else models.channels_last(_copy(teacher).eval())
         self._data, self._seed = data, seed
         self._kept = Kept[Built](N_CACHED)
 
@@ -60,7 +61,7 @@ class Networks:
         """Take one step. A technique that is not ours gets a copy, so that one that is not pure spoils nothing."""
         is_ours = one.technique in TECHNIQUES.values()
         given = before if is_ours else copy_model(before)
-        model = run((one,), given, data=self._data, seed=self._seed, progress=progress, teacher=self.base)
+        model = run((one,), given, data=self._data, seed=self._seed, progress=progress, teacher=self.teacher)
         if not is_ours and not _equal(given, before):
             raise ValueError(
                 f"{one.technique.name} changed the model that it was given; it must return a new one: begin it with "

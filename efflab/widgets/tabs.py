@@ -16,7 +16,7 @@ from efflab.journal import Journal
 from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
-from efflab.recipe import Recipe, script
+from efflab.recipe import Recipe
 from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.parts import button, code_html, named_choice, scrolling
 from efflab.widgets.runs import COLUMNS, comparable, run_texts
@@ -117,7 +117,7 @@ class CodeTab(ipywidgets.VBox):
 
     def show(self, preview: Preview) -> None:
         """Write the code that ran; from any thread."""
-        self.text = script(preview.recipe, seed=self._lab.seed)
+        self.text = self._lab.script(preview.recipe)
         sources = dict.fromkeys(one.technique.source for one in preview.recipe)
         stopped = "<p>The training was stopped early; this text trains to the end.</p>" if preview.is_partial else ""
         self._code.value = (

@@ -14,12 +14,14 @@ import support
 import torch
 from torch import nn
 
+from efflab import models
+from efflab.distill import distill_predictions
 from efflab.knobs import Range, technique
 from efflab.lab import Lab
 from efflab.lab.networks import N_CACHED
 from efflab.prune import fine_tune, prune_gradually, prune_weights, train_ticket
 from efflab.recipe import TECHNIQUES, from_json, run, script, step, to_json
-from efflab.training import Progress
+from efflab.training import Progress, validation_score
 
 # Steps run once
 
@@ -127,6 +129,33 @@ def test_the_teacher_is_the_base_of_the_lab_even_after_other_steps(lab):
     assert support.bits(heard[0]) == support.bits(lab.build(()))
 
 
+def test_a_lab_may_have_a_teacher_of_its_own(data):
+    teacher, recipe = support.tiny_mlp(), (step(distill_predictions, epochs=1),)
+    lab = Lab(support.tiny_cnn(), data, teacher=teacher)
+    expected = run(recipe, support.tiny_cnn(), data=data, teacher=teacher)
+    assert support.bits(lab.build(recipe)) == support.bits(expected)
+    assert support.bits(lab.after(()).build(recipe)) == support.bits(lab.with_seed(0).build(recipe))
+    assert support.bits(lab.after(()).build(recipe)) == support.bits(expected)
+    scope = {"model": support.tiny_cnn(), "data": data, "teacher": teacher}
+    exec(lab.script(recipe), scope)
+    assert support.bits(scope["model"]) == support.bits(expected)
+
+
+def test_the_teacher_is_judged_on_validation_data(data):
+    teacher = support.tiny_mlp()
+    assert Lab(support.tiny_cnn(), data, teacher=teacher).teaching.value == validation_score(teacher, data)
+    lab = Lab(support.tiny_cnn(), data)
+    assert lab.teaching is lab.baseline
+
+
+def test_a_teacher_that_does_not_fit_is_refused(data):
+    with pytest.raises(TypeError, match=r"^teacher must be a torch model, not str$"):
+        Lab(support.tiny_cnn(), data, teacher="resnet8")
+    blind = models.build("mlp", shape=(1, 9, 9), n_classes=3)
+    with pytest.raises(ValueError, match=r"^the teacher cannot read images of shape \(1, 8, 8\): "):
+        _ = Lab(support.tiny_cnn(), data, teacher=blind).teaching
+
+
 def test_a_result_left_in_training_mode_is_judged_in_evaluation_mode(lab):
     @technique
     def forget_to_finish(model: nn.Module) -> nn.Module:
@@ -232,6 +261,8 @@ IMPORTS = """\
 import copy
 from typing import Annotated
 from torch import nn
+from efflab import models
+from efflab.distill import distill_predictions
 from efflab.knobs import Range, technique
 Digits = Annotated[int, Range(0, 4, 1, "digits kept")]
 """
