@@ -106,8 +106,11 @@ def brought_back(bench: "Bench") -> str | None:
 
 
 def part_of_loss(bench: "Bench") -> str | None:
-    """How much of what the first step lost the others brought back: "worse", "nothing", "part" or "all"."""
-    if bench.preview is None:
+    """How much of what the first step lost the others brought back: "worse", "nothing", "part" or "all".
+
+    A training that was stopped early does not answer.
+    """
+    if bench.preview is None or bench.preview.is_partial:
         return None
     before, cut, now = bench.lab.baseline, bench.lab.preview(bench.recipe[:1]).evaluation, bench.preview.evaluation
     lost, back = before.value - cut.value, now.value - cut.value

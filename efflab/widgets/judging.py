@@ -32,8 +32,14 @@ class Judging(Panel):
         worker().submit((id(self), "judge"), lambda stale: self._judge(), on_error=self._fail)
 
     def stop(self) -> None:
-        """End a training after its batch; the network so far is judged."""
+        """End a training after its batch; nothing is judged, for the recipe would make another network."""
         self._running.stop()
+
+    def _give_up(self) -> None:
+        for n in range(len(self._recipe)):
+            self._lab.forget(self._recipe[: n + 1])
+        text = "<b>Stopped.</b> Nothing was judged: run the cell again to train to the end."
+        self._text.value = f"<div class='efflab-verdict'>{text}</div>"
 
     def _fail(self, error: BaseException) -> None:
         self._text.value = "<div class='efflab-verdict efflab-failed'><b>Not yet.</b> This recipe did not run:</div>"
@@ -43,9 +49,13 @@ class Judging(Panel):
         verdicts: list[Verdict] = []
 
         def work(progress: Progress) -> None:
-            verdicts.append(self._budget.judge_recipe(self._lab, self._recipe, progress))
+            verdict = self._budget.judge_recipe(self._lab, self._recipe, progress)
+            verdicts.extend([] if progress.is_stopped else [verdict])
 
         yield from self._running.follow(work, self._progress)
+        if not verdicts:
+            self._give_up()
+            return
         self.verdict = verdicts[0]
         checked = self._keep("budget", self.verdict, to_json(self._recipe))
         self._text.value = verdict_html(self.verdict)

@@ -101,6 +101,12 @@ def test_without_the_training_or_at_other_bits_there_is_no_answer(lab, recipe):
     assert trained_back(shown) is None
 
 
+def test_a_training_that_was_stopped_is_no_answer(lab):
+    shown = bench(lab, (TWO, step(train_centroids)), preview=replace(scored(lab, 0.6), is_partial=True))
+    shown.lab = SimpleNamespace(baseline=SimpleNamespace(value=1.0), preview=lambda recipe: scored(lab, 0.2))
+    assert trained_back(shown) is None
+
+
 # Huffman's code
 
 

@@ -48,12 +48,17 @@ def test_a_budget_is_judged_on_the_worker_and_written_down_with_its_recipe(chapt
     assert "prune_weights" in chapter.journal.latest("check", "budget", chapter="03").value["recipe"]
 
 
-def test_a_judged_training_can_be_stopped_and_what_it_has_is_judged(chapter, lab):
-    judging = chapter.judge(lab, (step(prune_weights, sparsity=0.9), step(fine_tune, epochs=30)), Budget(0.1, 1.0))
+def test_a_judged_training_that_is_stopped_is_not_judged_and_runs_anew_the_next_time(chapter, lab):
+    recipe = (step(prune_weights, sparsity=0.9), step(fine_tune, epochs=2))
+    judging = chapter.judge(lab, recipe, Budget(0.1, 1.0))
     judging.stop()
     worker().wait(SECONDS)
-    assert judging.verdict is not None
-    lab.forget((step(prune_weights, sparsity=0.9), step(fine_tune, epochs=30)))
+    assert judging.verdict is None
+    assert "Nothing was judged" in judging._text.value
+    again = chapter.judge(lab, recipe, Budget(0.1, 1.0))
+    worker().wait(SECONDS)
+    assert again.verdict.passed
+    assert not lab.preview(recipe).is_partial
 
 
 def test_an_error_in_a_recipe_is_seen(chapter, lab):
