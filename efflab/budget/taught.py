@@ -41,7 +41,7 @@ class TaughtBudget:
         """Train a recipe and the same without a teacher, with each seed, and judge what comes out.
 
         Raises:
-            ValueError: as `Lab.build`; no step of the recipe learns from a teacher; it was stopped early, and what there is of it is no answer.
+            ValueError: as `Lab.build`; no step of the recipe learns from a teacher; it was stopped early.
         """
         whole, alone = progress or Progress(), without_teacher(recipe)
         pairs: list[Pair] = []
