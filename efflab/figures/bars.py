@@ -68,8 +68,9 @@ def words_behind(ends: Sequence[float], texts: Sequence[str]) -> Json:
 
 
 def bar_layout(names: Sequence[str], title: str, longest: float, *, room: float = LABEL_ROOM) -> Json:
-    """The axes: a row a name, and room for the texts behind the longest bar."""
+    """The axes: a row a name, and room for texts behind the longest bar; the page makes more where that is little."""
     return {
+        "meta": {"make_room": True},
         "barmode": "group",
         "bargap": 0.2,
         "xaxis": {"title": {"text": title}, "range": [0, (1 + room) * longest], "tickangle": 0},

@@ -116,11 +116,12 @@ def _texts(bars: Sequence[_Layer]) -> list[str]:
 
 
 def _bars_layout(bars: Sequence[_Layer], total: int) -> Json:
-    """Bars take two fifths of the width, so that the text after the longest one has room."""
+    """Bars take two fifths of the width, or less, so that the text after the longest one has room."""
     longest = 100 * max(layer.n for layer in bars) / total
     step = next(step for step in (1, 2, 5, 10, 20) if step >= longest / 5)  # five at most: they have little room
     ticks = list(range(0, int(longest) + 1, step))
     return {
+        "meta": {"make_room": True},
         "barmode": "overlay",
         "xaxis": {
             "title": {"text": "share of all weights (%)"},

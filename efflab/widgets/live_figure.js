@@ -12,6 +12,8 @@ const CONFIG = {
   responsive: true,
 };
 const PALE = 0.25;
+const EDGE = 4; // pixels between the longest word and the edge
+const LONGEST = 6; // an axis grows no further for its words: shorter bars would say nothing
 const ABSENT = "Run this cell to see the picture.";
 
 // The carrier's model, or null when the notebook was reopened and its kernel is gone.
@@ -110,12 +112,14 @@ class View {
     if (revision !== this.parsed) {
       this.figure = JSON.parse(new TextDecoder().decode(model.get("picture")));
       this.opacities = this.figure.data.map(({ marker }) => marker?.opacity ?? 1); // before plotly writes into them
+      this.range = this.figure.layout.meta?.make_room ? [...this.figure.layout.xaxis.range] : null;
       this.parsed = revision;
       this.lit = null;
     }
     this.describe();
     this.plot.style.height = `${model.get("height")}px`;
     await this.plotly.react(this.plot, this.figure.data, this.layout(), CONFIG);
+    await this.makeRoom();
     this.drawnSize = this.measure();
     if (!root.dataset.drawn) this.watch();
     this.say(model.get("message"));
@@ -161,7 +165,24 @@ class View {
     if (!this.drawnSize || !this.plot.clientWidth || this.drawnSize === this.measure()) return;
     this.drawnSize = this.measure();
     await this.plotly.Plots.resize(this.plot);
-    if (!this.disposed && this.plot.clientWidth) this.plotly.redraw(this.plot);
+    if (this.disposed || !this.plot.clientWidth) return;
+    await this.plotly.redraw(this.plot);
+    await this.makeRoom();
+  }
+
+  // Words behind bars need pixels, of which Python knows nothing. Where layout.meta.make_room is set, the x axis becomes
+  // as long as it must, and the bars as short, for all words to stand on the page; never shorter than Python drew it.
+  async makeRoom() {
+    if (!this.range || this.disposed) return;
+    const [low, high] = this.range;
+    const [from, to] = this.plot.layout.xaxis.range;
+    if (from !== low) return; // a hand has zoomed
+    const start = this.plot.querySelector(".nsewdrag").getBoundingClientRect().left;
+    const room = this.plot.getBoundingClientRect().right - start - EDGE;
+    const words = [...this.plot.querySelectorAll(".bartext, .textpoint text")].map((text) => text.getBoundingClientRect());
+    const lengths = words.map(({ left, width }) => ((left - start) * (to - low)) / Math.max(room - width, 1));
+    const end = low + Math.min(Math.max(high - low, ...lengths), LONGEST * (high - low));
+    if (Math.abs(end - to) > 0.001 * (high - low)) await this.plotly.relayout(this.plot, { "xaxis.range": [low, end] });
   }
 
   describe() {

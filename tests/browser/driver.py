@@ -284,6 +284,22 @@ class NotebookPage:
         finally:
             self._set_theme("JupyterLab Light", light="true")
 
+    @contextmanager
+    def narrow(self, width: int = 850) -> Iterator[None]:
+        """A narrow window without JupyterLab's list of files, as a projector may have it; as before at the end."""
+        before, toggle = (
+            self.page.viewport_size,
+            "() => window.jupyterapp.commands.execute('application:toggle-left-area')",
+        )
+        assert before is not None, "the window has no size of its own"
+        self.page.evaluate(toggle)
+        self.page.set_viewport_size({"width": width, "height": before["height"]})
+        try:
+            yield
+        finally:
+            self.page.set_viewport_size(before)
+            self.page.evaluate(toggle)
+
     def _set_theme(self, theme: str, light: str) -> None:
         self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         self.page.wait_for_selector(f'[data-jp-theme-light="{light}"]', state="attached")

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator
 
 from tests.browser.driver import NotebookPage
 from tests.browser.test_bench import HANDLE, MEASURED, SENTENCE, open_notebook
-from tests.browser.test_structure import PANE, words_outside
+from tests.browser.test_structure import PANE, assert_below_the_controls_and_whole, words_outside
 
 pytestmark = pytest.mark.browser
 
@@ -170,6 +170,13 @@ def test_the_projector_and_the_dark_theme_keep_every_word_on_the_page(bench):
                 figure.and_(bench.page.locator("[data-template=projector_dark]")).wait_for()
                 assert words_outside(bench, figure) == [], name
     bench.page.get_by_role("checkbox", name="projector").uncheck()
+
+
+def test_projected_on_a_narrow_page_the_main_picture_stands_below_the_controls_with_every_word(bench):
+    with bench.narrow():
+        bench.show(bench.page.get_by_role("checkbox", name="projector")).check()
+        assert_below_the_controls_and_whole(bench, bench.page.locator(".efflab-main figure").first)
+        bench.page.get_by_role("checkbox", name="projector").uncheck()
 
 
 def test_a_convolutional_network_with_quantized_activations_shows_what_its_layers_read(tmp_path_factory, lab, page):

@@ -227,13 +227,27 @@ def test_the_projector_and_the_dark_theme_keep_every_word_on_the_page(bench):
     bench.page.get_by_role("checkbox", name="projector").uncheck()
 
 
+OUTSIDE = """figure => {
+  const {left, right} = figure.getBoundingClientRect();
+  const texts = [...figure.querySelectorAll("svg text")].map((text) => [text, text.getBoundingClientRect()]);
+  return texts.filter(([_, box]) => box.left < left - 1 || box.right > right + 1).map(([text]) => text.textContent);
+}"""
+
+
 def words_outside(bench: NotebookPage, figure: Locator) -> list[str]:
     """The words of a picture that stand beyond its edges, where they are cut off."""
     bench.next_frame()
-    outside = """figure => {
-      const {left, right} = figure.getBoundingClientRect();
-      const texts = [...figure.querySelectorAll("svg text")].map((text) => [text, text.getBoundingClientRect()]);
-      return texts.filter(([_, box]) => box.left < left - 1 || box.right > right + 1).map(([text]) => text.textContent);
-    }"""
     assert figure.locator("svg text").count() > 0
-    return figure.evaluate(outside)
+    return figure.evaluate(OUTSIDE)
+
+
+def assert_below_the_controls_and_whole(bench: NotebookPage, figure: Locator) -> None:
+    """Wait until a picture has the width of its panel, the controls above it, and all of its words on the page."""
+    whole = f"""figure => {{
+      const controls = document.querySelector(".efflab-controls").getBoundingClientRect();
+      const panel = document.querySelector(".efflab-panel").clientWidth;
+      const {{top, width}} = figure.getBoundingClientRect();
+      const is_drawn = figure.dataset.template === "projector" && figure.querySelector("svg text") !== null;
+      return is_drawn && width > 0.98 * panel && top >= controls.bottom && ({OUTSIDE})(figure).length === 0;
+    }}"""
+    bench.page.wait_for_function(whole, arg=figure.element_handle())
