@@ -60,4 +60,5 @@ def code_html(text: str, what: str) -> str:
 
 def scrolling(html: str, what: str) -> str:
     """Something wide that scrolls by itself; the keyboard reaches it, and a screen reader says what it is."""
-    return f"<div class='efflab-wide' tabindex='0' role='region' aria-label='{escape(what)}'>{html}</div>"
+    named = f"class='efflab-wide' role='region' aria-label='{escape(what)}'"
+    return f"<div {named} tabindex='0' data-lm-suppress-shortcuts='true'>{html}</div>"  # JupyterLab takes arrow keys

@@ -179,6 +179,21 @@ def test_projected_on_a_narrow_page_the_main_picture_stands_below_the_controls_w
         bench.page.get_by_role("checkbox", name="projector").uncheck()
 
 
+RUNS = f"{PANE} [role=region][aria-label=runs]"
+
+
+def test_the_journal_shows_all_columns_and_where_it_cannot_the_keyboard_scrolls_it(bench):
+    open_tab(bench, "journal")
+    runs = bench.show(bench.page.locator(RUNS))
+    assert runs.evaluate("region => region.scrollWidth <= region.clientWidth"), "the last column is cut off"
+    assert runs.locator("th").last.inner_text() == "network"
+    with bench.narrow(460):
+        bench.page.wait_for_function("region => region.scrollWidth > region.clientWidth", arg=runs.element_handle())
+        bench.show(runs).focus()
+        bench.page.keyboard.press("ArrowRight")
+        bench.page.wait_for_function("() => document.activeElement.scrollLeft > 0")
+
+
 def test_a_convolutional_network_with_quantized_activations_shows_what_its_layers_read(tmp_path_factory, lab, page):
     bench = open_notebook(lab, page, tmp_path_factory.mktemp("convolutions"), CNN)
     bench.page.wait_for_selector(figure_of("conv1: 800 weights on 255 values of 8 bits"))
