@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 from efflab.figures.axes import is_fraction
 from efflab.figures.text import percent_text
 from efflab.figures.theme import CONTROL, NOW, TUNED
-from efflab.knobs import Choice, Knob, Setting, Value
+from efflab.knobs import Choice, Knob, Setting
 from efflab.measure import Evaluation, Size
 from efflab.recipe import AnyTechnique
 
 if TYPE_CHECKING:  # a lab brings the runtime; a picture only needs its results
     from efflab.lab import Preview
 
-SYMBOLS = {
-    NOW: ("circle", "square", "triangle-up", "hexagon"),
-    TUNED: ("star", "star-square", "hexagram"),
-    CONTROL: ("x", "cross"),
+FILLED = {
+    NOW: ("circle", "square", "triangle-up", "hexagon", "triangle-down", "pentagon", "triangle-left", "triangle-right"),
+    TUNED: ("star", "star-square", "hexagram", "star-diamond", "star-triangle-up", "hourglass", "star-triangle-down"),
+    CONTROL: ("x", "cross", "bowtie"),
 }
-"""The marker of each series of a role, in turn: the second cue beside the colour."""
+SYMBOLS = {colour: (*symbols, *(f"{symbol}-open" for symbol in symbols)) for colour, symbols in FILLED.items()}
+"""The marker of each series of a role: the second cue beside the colour. The diamond is that of a prediction."""
 
 
 VISITED = "visited"
-"""The series whose options are all at their defaults."""
+"""The series whose options are all at their defaults, where no other is there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +67,15 @@ def last_visits(previews: Sequence["Preview"]) -> list["Preview"]:
 
 
 def visits(previews: Sequence["Preview"], name: str) -> list[Visit]:
-    """The previews as points over the knob. A series is named by what is not as usual beside that knob."""
-    usual = {technique: technique.defaults for technique in {preview.recipe[0].technique for preview in previews}}
-    looks: dict[str, tuple[str, str]] = {}
-    points = []
-    for preview in previews:
-        series = _series(preview, name, usual)
-        if series not in looks:
-            looks[series] = _look(preview, [colour for colour, _ in looks.values()])
-        points.append(Visit(preview, place(preview, name), *judged(preview.evaluation), series, *looks[series]))
-    return points
+    """The previews as points over the knob. A series is named by what is not as usual, or differs from other series."""
+    several = len({preview.recipe[0].technique for preview in previews}) > 1
+    told = _told(previews, name)
+    series = [_series(preview, name, told, several) for preview in previews]
+    looks = _looks(previews, series)
+    return [
+        Visit(preview, place(preview, name), *judged(preview.evaluation), one, *looks[one])
+        for preview, one in zip(previews, series, strict=True)
+    ]
 
 
 def judged(evaluation: Evaluation) -> tuple[float, float, float]:
@@ -117,26 +117,48 @@ def _single(setting: Setting, size: Size) -> float | str:
     return sum(value * n.get(layer, 0) for layer, value in values.items()) / sum(n.values())
 
 
-def _series(preview: "Preview", name: str, usual: Mapping[AnyTechnique, Mapping[str, Value]]) -> str:
-    """The options that are not the defaults, and the steps after the first; VISITED when there are none.
+def _told(previews: Sequence["Preview"], name: str) -> set[tuple[AnyTechnique, str]]:
+    """The options that a series is named by: those that are not at their default in at least one preview."""
+    return {
+        (one.technique, key)
+        for one in (preview.recipe[0] for preview in previews)
+        for key, value in one.settings
+        if key != name and value != one.technique.defaults[key] and isinstance(one.technique.knobs[key], Choice)
+    }
 
-    The technique itself is named when there are several. usual: the defaults of each.
+
+def _series(preview: "Preview", name: str, told: set[tuple[AnyTechnique, str]], several: bool) -> str:
+    """Those options, and the steps after the first; VISITED when there are none.
+
+    several: whether there is more than one technique, so that each is named.
     """
     step = preview.recipe[0]
-    words = [step.technique.label] if len(usual) > 1 else []
+    words = [step.technique.label] if several else []
     words += ["one for each layer"] if isinstance(step.values[name], Mapping) else []
-    words += [
-        str(value)
-        for key, value in step.settings
-        if key != name and value != usual[step.technique][key] and isinstance(step.technique.knobs[key], Choice)
-    ]
+    words += [str(value) for key, value in step.values.items() if (step.technique, key) in told]
     words += [f"then {then.technique.label}" for then in preview.recipe[1:]]
     return ", ".join(words) or VISITED
 
 
-def _look(preview: "Preview", taken: Sequence[str]) -> tuple[str, str]:
-    """Colour and marker of a new series, given the colours of those before it."""
-    is_control = preview.recipe[0].values.get("criterion") == "random"
-    colour = CONTROL if is_control else TUNED if len(preview.recipe) > 1 else NOW
-    symbols = SYMBOLS[colour]
-    return colour, symbols[taken.count(colour) % len(symbols)]
+def _looks(previews: Sequence["Preview"], series: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each series. In the order of the options, so that none changes when it is visited again."""
+    first = {one: preview for preview, one in zip(reversed(previews), reversed(series), strict=True)}
+    looks: dict[str, tuple[str, str]] = {}
+    for one in sorted(first, key=lambda one: (*_rank(first[one]), one)):
+        colour = _colour(first[one])
+        symbols, n_taken = SYMBOLS[colour], sum(taken == colour for taken, _ in looks.values())
+        looks[one] = colour, symbols[n_taken % len(symbols)]
+    return looks
+
+
+def _rank(preview: "Preview") -> tuple[int, list[int]]:
+    """Short recipes first, and of each technique the options in their order."""
+    step = preview.recipe[0]
+    choices = [(knob, step.values[key]) for key, knob in step.technique.knobs.items() if isinstance(knob, Choice)]
+    return len(preview.recipe), [knob.options.index(value) for knob, value in choices if isinstance(value, str)]
+
+
+def _colour(preview: "Preview") -> str:
+    if preview.recipe[0].values.get("criterion") == "random":
+        return CONTROL
+    return TUNED if len(preview.recipe) > 1 else NOW

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from efflab import quantize_weights, step
+from efflab import fine_tune, quantize_weights, step
 from efflab.data.task import wilson
 from efflab.figures import theme, tradeoff
 
@@ -86,6 +86,12 @@ def test_the_prediction_has_its_own_marker(visit, baseline):
     assert predicted.marker.color == theme.PREDICTED
 
 
+def looks(trail, baseline, knob="sparsity"):
+    """The markers of a picture, by the names in its legend."""
+    picture = tradeoff(trail, knob, baseline=baseline)
+    return {one.name: one.marker for one in picture.figure.data if one.mode == "markers"}
+
+
 def test_fine_tuned_random_and_per_layer_visits_differ_in_marker_and_name(visit, baseline):
     trail = [
         visit(0.5, 900),
@@ -94,13 +100,42 @@ def test_fine_tuned_random_and_per_layer_visits_differ_in_marker_and_name(visit,
         visit(0.5, 890, scope="per layer"),
         visit(0.8, 850),
     ]
-    picture = tradeoff(trail, "sparsity", baseline=baseline)
-    series = {one.name: one.marker for one in picture.figure.data if one.mode == "markers"}
-    assert set(series) == {"visited", "then fine tune", "random", "per layer"}
+    series = looks(trail, baseline)
+    usual, tuned, random, other = (
+        "global, magnitude",
+        "global, magnitude, then fine tune",
+        "global, random",
+        "per layer, magnitude",
+    )
+    assert set(series) == {usual, tuned, random, other}
     assert len({marker.symbol for marker in series.values()}) == 4
-    assert series["then fine tune"].color == theme.TUNED
-    assert series["random"].color == theme.CONTROL
-    assert series["visited"].color == series["per layer"].color == theme.NOW
+    assert series[tuned].color == theme.TUNED
+    assert series[random].color == theme.CONTROL
+    assert series[usual].color == series[other].color == theme.NOW
+
+
+def test_of_an_option_that_differs_each_value_is_named_the_usual_one_too(visit, baseline):
+    grids = [
+        replace(visit(0.5, 900), recipe=(step(quantize_weights, bits=bits, observer=observer),))
+        for bits, observer in ((4, "min-max"), (4, "MSE"), (3, "MSE"), (3, "min-max"))
+    ]
+    assert set(looks(grids, baseline, "bits")) == {"min-max", "MSE"}
+    assert set(looks([*grids[:1], *grids[3:]], baseline, "bits")) == {"visited"}
+    assert set(looks(grids[1:3], baseline, "bits")) == {"MSE"}
+
+
+def test_each_of_nine_series_has_a_marker_of_its_own_and_keeps_it_when_it_is_visited_again(visit, baseline):
+    grids = [
+        replace(visit(0.5, 900), recipe=(step(quantize_weights, granularity=granularity, observer=observer), *then))
+        for granularity in ("per tensor", "per channel", "per group")
+        for observer in ("min-max", "percentile", "MSE")
+        for then in ((), (step(fine_tune),))
+    ]
+    last = replace(visit(0.5, 900), recipe=(step(quantize_weights, bits=2),))
+    series = looks([*grids, last], baseline, "bits")
+    assert len({(marker.color, marker.symbol) for marker in series.values()}) == len({*series}) == 18
+    again = looks([*reversed(grids), last], baseline, "bits")
+    assert {name: marker.symbol for name, marker in again.items()} == {n: m.symbol for n, m in series.items()}
 
 
 def test_the_axes_carry_units_and_do_not_move(visit, baseline):
