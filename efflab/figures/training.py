@@ -11,6 +11,9 @@ from efflab.figures.text import score_text
 from efflab.figures.theme import BASE, TUNED, Json
 from efflab.training import Epoch
 
+BEFORE = "before"
+"""The name of the score before, unless another is given."""
+
 
 def training_curve(
     records: Sequence[Epoch],
@@ -18,11 +21,13 @@ def training_curve(
     task: Classification,
     *,
     before: float | None = None,
+    before_name: str = BEFORE,
 ) -> Picture:
     """The score on validation data after each epoch that is done; the loss is in the table.
 
     before: the score of the network that was given to the training, a fraction; a line across and no first point, for a
-    training may begin anew. The axis ends at `n_epochs`, so that nothing jumps while records arrive.
+    training may begin anew. before_name: what that network is, where the training begins with another one, such as
+    "float weights" that go onto grids first. The axis ends at `n_epochs`, so that nothing jumps while records arrive.
 
     Raises:
         ValueError: `n_epochs` is not positive, or a record lies beyond it.
@@ -31,19 +36,23 @@ def training_curve(
     if n_epochs < 1 or last > n_epochs:
         raise ValueError(f"n_epochs must be at least 1 and the last record's number, not {n_epochs} with {last}")
     scores = [(record.number, record.score) for record in records]
-    traces = [] if before is None else [_before(before, n_epochs, task)]
+    traces = [] if before is None else [_before(before, before_name, n_epochs, task)]
     figure = draw([*traces, _line(scores, task)], _layout(n_epochs, task))
-    return Picture(figure, _sentence(records, n_epochs, task, before), _table(records, task, before))
+    return Picture(
+        figure,
+        _sentence(records, n_epochs, task, _began(before, before_name, task)),
+        _table(records, task, before, before_name),
+    )
 
 
-def _before(before: float, n_epochs: int, task: Classification) -> Json:
+def _before(before: float, name: str, n_epochs: int, task: Classification) -> Json:
     return {
         "type": "scatter",
         "mode": "lines",
         "x": [0, n_epochs],
         "y": [before * task.per_unit] * 2,
         "line": {"color": BASE, "dash": "dash"},
-        "name": f"before {score_text(before, task)}",
+        "name": f"{name} {score_text(before, task)}",
         "hoverinfo": "skip",
     }
 
@@ -72,8 +81,15 @@ def _layout(n_epochs: int, task: Classification) -> Json:
     }
 
 
-def _sentence(records: Sequence[Epoch], n_epochs: int, task: Classification, before: float | None) -> str:
-    began = "" if before is None else f" Before the training it was {score_text(before, task)}."
+def _began(before: float | None, name: str, task: Classification) -> str:
+    """The score before, as the last sentence."""
+    if before is None:
+        return ""
+    start = " Before the training it was" if name == BEFORE else f" Before the training, with {name}, it was"
+    return f"{start} {score_text(before, task)}."
+
+
+def _sentence(records: Sequence[Epoch], n_epochs: int, task: Classification, began: str) -> str:
     if not records:
         return f"Training: none of {n_epochs} epochs is done.{began}"
     now = records[-1]
@@ -85,9 +101,9 @@ def _sentence(records: Sequence[Epoch], n_epochs: int, task: Classification, bef
     )
 
 
-def _table(records: Sequence[Epoch], task: Classification, before: float | None) -> pd.DataFrame:
+def _table(records: Sequence[Epoch], task: Classification, before: float | None, name: str) -> pd.DataFrame:
     rows: list[tuple[int | str, float, float]] = []
     if before is not None:
-        rows.append(("before", float("nan"), round(before * task.per_unit, 1)))
+        rows.append((name, float("nan"), round(before * task.per_unit, 1)))
     rows += [(one.number, round(one.train_loss, 4), round(one.score * task.per_unit, 1)) for one in records]
     return pd.DataFrame(rows[-MAX_ROWS:], columns=["epoch", "training loss (nats)", f"{task.score_name} ({task.unit})"])

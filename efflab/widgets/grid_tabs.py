@@ -30,6 +30,8 @@ ROUNDING = (quantize_weights, learn_rounding)
 """The techniques that put float weights onto grids, and do not train them."""
 QUANTIZING = (*ROUNDING, quantize_activations, train_quantized)
 """Those that put numbers onto grids."""
+ROUNDED_FIRST = (learn_rounding, train_quantized)
+"""Those that put float weights onto grids and then train: the network that they were given has float weights."""
 MAX_CHANNELS = 512
 """Channels that can be chosen; nobody scrolls further."""
 ALL = -1

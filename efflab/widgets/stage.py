@@ -11,6 +11,7 @@ import ipywidgets
 
 from efflab.figures import tradeoff, training_curve
 from efflab.figures.tradeoff import N_TRAIL
+from efflab.figures.training import BEFORE
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview, Report
 from efflab.measure.machine import describe_machine
@@ -18,12 +19,15 @@ from efflab.recipe import AnyTechnique, Recipe
 from efflab.training import Epoch, Progress
 from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.first_tabs import first_tabs, scanning
+from efflab.widgets.grid_tabs import ROUNDED_FIRST
 from efflab.widgets.running import Running
 from efflab.widgets.tabs import CodeTab, ImagesTab, JournalTab, SpeedTab
 from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Turns
 
+FLOATS = "float weights"
+"""What a training that begins by rounding was given: it starts from another score."""
 TRAINING = "Training with these settings: the curve grows below."
 
 
@@ -147,10 +151,11 @@ class Stage(ipywidgets.VBox):
         """Train the last step of a recipe anew in turns, and draw its curve while it grows."""
         records: list[Epoch] = []
         before = self.lab.preview(recipe[:-1]).evaluation.value
+        name = FLOATS if recipe[-1].technique in ROUNDED_FIRST else BEFORE
 
         def record(epoch: Epoch) -> None:
             records.append(epoch)
-            self.draw_training(records, before)
+            self.draw_training(records, before, name)
 
         progress.on_record = record
         self.lab.forget(recipe)
@@ -158,9 +163,10 @@ class Stage(ipywidgets.VBox):
             self.pause(TRAINING)
         return running.follow(lambda one: self.lab.build(recipe, progress=one), progress)
 
-    def draw_training(self, records: list[Epoch], before: float) -> None:
-        """Draw the training as far as it has come; `before` is the score before it, a fraction."""
-        self.training.show_picture(training_curve(records, records[-1].n_epochs, self.lab.data.task, before=before))
+    def draw_training(self, records: list[Epoch], before: float, name: str) -> None:
+        """Draw the training as far as it has come; `before` is the score before it, a fraction, under its name."""
+        n_epochs, task = records[-1].n_epochs, self.lab.data.task
+        self.training.show_picture(training_curve(records, n_epochs, task, before=before, before_name=name))
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines, or back."""

@@ -28,6 +28,13 @@ def test_the_score_before_is_a_line_across_for_the_training_may_begin_anew():
     assert list(before.y) == pytest.approx([94.6, 94.6])
 
 
+def test_a_network_that_the_training_rounds_first_is_named_by_what_it_was():
+    picture = training_curve(RECORDS, 4, TASK, before=0.946, before_name="float weights")
+    assert picture.figure.data[0].name == "float weights 94.6 %"
+    assert picture.sentence.endswith(" Before the training, with float weights, it was 94.6 %.")
+    assert list(picture.table["epoch"]) == ["float weights", 1, 2, 3]
+
+
 def test_the_sentence_says_where_it_is_and_what_was_best():
     assert training_curve(RECORDS, 4, TASK, before=0.71).sentence == (
         "Epoch 3 of 4: 90.0 % accuracy on validation, training loss 0.300 nats. "

@@ -74,6 +74,16 @@ def chosen_from(choice) -> list[str]:
 # The number line
 
 
+def test_a_training_that_rounds_first_calls_the_score_before_that_of_float_weights(lab, tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    start = {"bits": 2, "epochs": 1}
+    bench = Bench(lab, train_quantized, controls=("bits",), start=start, recover=None, journal=journal)
+    bench.run()
+    worker().wait(SECONDS)
+    assert bench.stage.training.shown.figure.data[0].name.startswith("float weights ")
+    assert "Before the training, with float weights, it was " in bench.stage.training.shown.sentence
+
+
 def test_the_line_is_that_of_the_first_layer_with_all_its_channels(grid, lab):
     grid.show(lab.preview((FOUR,)))
     assert grid._line.shown.sentence.startswith("conv1: 50 weights on 15 values of 4 bits")
