@@ -21,7 +21,7 @@ from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.parts import button, code_html, side_by_side
 from efflab.widgets.states import BATCHES
-from efflab.widgets.states_stage import BUSY, recipe_lines
+from efflab.widgets.states_stage import BUSY, lab_line, recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Stale, Turns, worker
@@ -147,7 +147,7 @@ class Kernels(Panel):
         self._measured[batch] = kernels
         self.times.show_picture(kernel_times(kernels))
         self.sizes.show_picture(kernel_sizes(kernels))
-        self.code.value = code_html(script(self.recipe, batch), "the same in Python")
+        self.code.value = code_html(script(self.recipe, batch, self.lab.name), "the same in Python")
         doing = _doing(kernels)
         self._tell(doing or _about(kernels), badge("measured", MEASURED) if kernels else "")
         if doing:
@@ -158,10 +158,11 @@ class Kernels(Panel):
             self.tell_answer(self.gate, self._answer(kernels))
 
 
-def script(recipe: Recipe, batch: str) -> str:
-    """The ways as a loop in Python."""
+def script(recipe: Recipe, batch: str, name: str) -> str:
+    """The ways as a loop in Python. name: of the lab."""
     given = f"recipe, batch={batch}" if recipe else f"batch={batch}"
     lines = [
+        lab_line(name),
         *(recipe_lines(recipe) if recipe else []),
         f"for kernel in lab.kernels({given}):",
         "    print(kernel.way, kernel.n_bytes, kernel.evaluation.value, kernel.speed.verdict)",

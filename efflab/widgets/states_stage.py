@@ -48,7 +48,7 @@ class StatesStage(ipywidgets.VBox):
         """Show what is known before anything is written or timed."""
         parts = (score_tile(preview, self._lab.baseline), _work_tile(model, self._lab.data.shape))
         self.tiles.value = f"<div class='efflab-tiles'>{''.join(parts)}</div>"
-        self.code.value = code_html(script(preview.recipe[0], batch), "the same in Python")
+        self.code.value = code_html(script(preview.recipe[0], batch, self._lab.name), "the same in Python")
 
     def draw_states(self, states: Sequence[AnyState], doing: str) -> None:
         """Show the states so far. doing: what happens now, while some are missing."""
@@ -67,14 +67,20 @@ class StatesStage(ipywidgets.VBox):
             view.project(is_on)
 
 
-def script(one: Step, batch: str) -> str:
-    """The states of this step as a loop in Python."""
+def script(one: Step, batch: str, name: str) -> str:
+    """The states of this step as a loop in Python. name: of the lab."""
     lines = [
+        lab_line(name),
         *recipe_lines((one,)),
         f"for state in lab.states(recipe, batch={batch}):",
         "    print(state.name, state.runtime, state.n_bytes, state.speed.verdict)",
     ]
     return "\n".join(lines)
+
+
+def lab_line(name: str) -> str:
+    """A comment that says what `lab` is, for a notebook may call it otherwise, or have several."""
+    return f"# lab: {' '.join(name.split())}"
 
 
 def recipe_lines(recipe: Recipe) -> list[str]:

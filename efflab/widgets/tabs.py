@@ -121,8 +121,9 @@ class CodeTab(ipywidgets.VBox):
         sources = dict.fromkeys(one.technique.source for one in preview.recipe)
         stopped = "<p>The training was stopped early; this text trains to the end.</p>" if preview.is_partial else ""
         self._code.value = (
-            "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code>, it gives the same "
-            f"weights, bit for bit.</p>{stopped}{code_html(self.text, 'the calls')}<p>As a recipe, for a cell:</p>"
+            "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code> with the lab of "
+            f"{escape(self._lab.name)}, it gives the same weights, bit for bit.</p>{stopped}"
+            f"{code_html(self.text, 'the calls')}<p>As a recipe, for a cell:</p>"
             f"{code_html(_pasted(preview.recipe), 'the recipe')}<p>What it calls:</p>"
             + "".join(code_html(source, "the source") for source in sources)
         )

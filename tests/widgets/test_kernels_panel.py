@@ -17,6 +17,7 @@ from efflab.questions.kinds import Number, Prediction
 from efflab.widgets import Chapter, Kernels
 from efflab.widgets.asking import PREDICT_FIRST, Gate
 from efflab.widgets.bench import STILL_SECONDS
+from efflab.widgets.kernels import script
 from efflab.widgets.worker import worker
 
 SECONDS = 60
@@ -150,10 +151,19 @@ def test_running_the_code_that_is_shown_makes_the_same_call(recipe, lab, capsys)
     panel = Kernels(lab, recipe, batch="8")
     worker().wait(SECONDS)
     shown = html.unescape(re.search("<pre>(.*)</pre>", panel.code.value, re.DOTALL).group(1))
+    assert shown.startswith(f"# lab: {lab.name}\n")
     lab.asked.clear()
     exec(shown, {"lab": lab})
     assert lab.asked == [(recipe, 8)]
     assert capsys.readouterr().out.startswith("float32 400000 0.9 no measurable difference")
+
+
+def test_the_code_says_which_lab_it_means_in_one_line(lab):
+    lab.name = "mine,\nthen fold batch norms"
+    assert script((), "8", lab.name).splitlines()[:2] == [
+        "# lab: mine, then fold batch norms",
+        "for kernel in lab.kernels(batch=8):",
+    ]
 
 
 def test_the_control_waits_for_the_prediction_and_the_answer_comes_with_its_batch(lab, gate):

@@ -171,6 +171,7 @@ def test_running_the_code_that_is_shown_makes_the_same_call(panel, lab, capsys):
     panel.set(ratio=0.25, batch="8")
     worker().wait(SECONDS)
     shown = html.unescape(re.search("<pre>(.*)</pre>", panel.stage.code.value, re.DOTALL).group(1))
+    assert shown.startswith(f"# lab: {lab.name}\n")
     lab.asked.clear()
     exec(shown, {"lab": lab})
     assert lab.asked == [(0.25, 8)]
