@@ -1,4 +1,4 @@
-"""Which layers bear few bits: one line a layer, its weights alone on a grid."""
+"""Which layers bear few bits: one line a layer, its weights alone on a grid, or in a codebook."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ ENDS = (0.6, 8.4)
 """The axis of the bits, with room for a marker at 1 and at 8."""
 
 
-def bits_sensitivity(points: Sequence["BitsPoint"], baseline: Evaluation) -> Picture:
-    """The score over the bits of one layer alone, the others float; one line a layer."""
+def bits_sensitivity(points: Sequence["BitsPoint"], baseline: Evaluation, *, where: str = "on a grid") -> Picture:
+    """The score over the bits of one layer alone, the others float; one line a layer. where: its weights are."""
     lines: dict[str, list[BitsPoint]] = {}
     for point in points:
         lines.setdefault(point.layer, []).append(point)
@@ -28,7 +28,7 @@ def bits_sensitivity(points: Sequence["BitsPoint"], baseline: Evaluation) -> Pic
     traces += [_line(i, layer, scanned) for i, (layer, scanned) in enumerate(lines.items())]
     axis = {"title": {"text": "bits of the weights of this layer alone"}, "range": list(ENDS), "dtick": 1}
     figure = draw(traces, {"xaxis": axis, "yaxis": score_axis(baseline.task)})
-    return Picture(figure, _sentence(points, baseline), _table(points, baseline))
+    return Picture(figure, _sentence(points, baseline, where), _table(points, baseline))
 
 
 def _line(index: int, layer: str, points: Sequence["BitsPoint"]) -> Json:
@@ -43,7 +43,7 @@ def _line(index: int, layer: str, points: Sequence["BitsPoint"]) -> Json:
     }
 
 
-def _sentence(points: Sequence["BitsPoint"], baseline: Evaluation) -> str:
+def _sentence(points: Sequence["BitsPoint"], baseline: Evaluation, where: str) -> str:
     """The layer that hurts most and the one that hurts least, at the fewest bits."""
     task = baseline.task
     base = f"The base has {score_text(baseline.value, task)} {task.score_name}."
@@ -53,7 +53,7 @@ def _sentence(points: Sequence["BitsPoint"], baseline: Evaluation) -> str:
     there = [point for point in points if point.bits == fewest]
     ranked = sorted(there, key=lambda point: sign * point.evaluation.value)
     worst, best = (f"{point.layer} ({score_text(point.evaluation.value, task)})" for point in (ranked[0], ranked[-1]))
-    at = f"With the weights of one layer alone on a grid of {bits_text(fewest)}"
+    at = f"With the weights of one layer alone {where} of {bits_text(fewest)}"
     if len(ranked) == 1:
         return f"{at}: {worst}. {base}"
     return f"{at}, {worst} hurts most and {best} least. {base}"

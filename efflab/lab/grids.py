@@ -11,8 +11,8 @@ from efflab.lab.activations_on_grid import ActivationsOnGrid, find_activations
 from efflab.lab.bits_alone import BitsPoint, scan_bits
 from efflab.lab.grid_errors import GridErrors, find_grid_errors
 from efflab.lab.weights_on_grid import WeightsOnGrid, find_weights_on_grid
-from efflab.quantize import quantizable_layers
-from efflab.recipe import Recipe
+from efflab.quantize import quantizable_layers, quantize_weights
+from efflab.recipe import AnyTechnique, Recipe
 from efflab.training import Progress
 
 N_IMAGES = 100
@@ -61,15 +61,17 @@ class Grids(ABC):
         """
         return find_activations(self.build(recipe), layer, self._shown)
 
-    def bits_alone(self, settings: Mapping[str, Setting] | None = None) -> Iterator[BitsPoint]:
-        """Each layer's weights alone on grids of few bits: the score of each, in the order of the network.
+    def bits_alone(
+        self, settings: Mapping[str, Setting] | None = None, *, technique: AnyTechnique = quantize_weights
+    ) -> Iterator[BitsPoint]:
+        """Each layer's weights alone in few bits: the score of each, in the order of the network.
 
-        settings: the other knobs of `quantize_weights`.
+        technique: what brings them there, `quantize_weights` or `share_weights`; settings: its other knobs.
 
         Raises:
             ValueError, TypeError: no layer can be quantized, or not with these settings.
         """
-        return scan_bits(self.build(()), self.data, settings or {})
+        return scan_bits(self.build(()), self.data, settings or {}, technique=technique)
 
     def quantizable(self) -> tuple[str, ...]:
         """The layers of the base that may have bits of their own; those that share a weight under the first of them.

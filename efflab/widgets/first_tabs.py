@@ -6,7 +6,9 @@ from typing import Any, Protocol
 import ipywidgets
 
 from efflab.lab import Lab, Preview
+from efflab.quantize.codebook import share_weights
 from efflab.recipe import AnyTechnique
+from efflab.widgets.code_tabs import SharedTab
 from efflab.widgets.grid_tabs import QUANTIZING, ActivationsTab, AskedErrors, BytesTab, ErrorsTab, GridTab
 from efflab.widgets.structure_tabs import STRUCTURED, FiltersTab, NetworkTab
 from efflab.widgets.tabs import LayersTab, WeightsTab
@@ -33,6 +35,8 @@ def first_tabs(
 ) -> tuple[ipywidgets.VBox, ...]:
     """Layers and weights; of channels the network and filters; of grids the number line, errors, bytes, activations.
 
+    Of codebooks, too, layers and weights, but a layer alone shares values there.
+
     Each has a title; exactly one is a `ScanningTab`. scan: what its button does; again: draws the open tab once more.
     """
     if technique in STRUCTURED:
@@ -40,12 +44,14 @@ def first_tabs(
     if technique in QUANTIZING:
         errors = AskedErrors(lab)
         return GridTab(lab, again), ErrorsTab(lab, errors, scan), BytesTab(errors), ActivationsTab(lab, again)
+    if technique == share_weights:
+        return SharedTab(lab, scan), WeightsTab(lab, again)
     return LayersTab(lab, scan), WeightsTab(lab, again)
 
 
 def layers_with_knobs(lab: Lab, technique: AnyTechnique) -> tuple[str, ...]:
     """The layers that a knob of the technique may be set for, one by one."""
-    return lab.quantizable() if technique in QUANTIZING else tuple(lab.layers())
+    return lab.quantizable() if technique in (*QUANTIZING, share_weights) else tuple(lab.layers())
 
 
 def scanning(tabs: Iterable[ipywidgets.VBox]) -> ScanningTab:

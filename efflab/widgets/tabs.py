@@ -57,7 +57,7 @@ class LayersTab(ipywidgets.VBox):
 
 
 class WeightsTab(ipywidgets.VBox):
-    """One layer's weights: their values before and after, and which of them stayed."""
+    """One layer's weights: their values before and after, and where some are removed, which of them stayed."""
 
     title = "weights"
 
@@ -78,7 +78,10 @@ class WeightsTab(ipywidgets.VBox):
         layer = self._layer.value
         before, now = self._lab.layers()[layer], _weights(self._lab, preview)[layer]
         self._histogram.show_picture(histogram(layer, before, now))
-        self._mask.show_picture(mask(layer, now))
+        if now.all():
+            self._mask.hide()  # nothing is removed, so there is nothing to tell apart
+        else:
+            self._mask.show_picture(mask(layer, now))
 
 
 class ImagesTab(ipywidgets.VBox):

@@ -7,7 +7,9 @@ from torch import nn
 from efflab.lab import Lab, bits_alone
 from efflab.measure import evaluate
 from efflab.quantize import fold_batch_norms, quantize_weights
+from efflab.quantize.codebook import share_weights
 from efflab.recipe import step
+from efflab.runtime.shared import shared_layers
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,14 @@ def test_the_other_knobs_are_those_that_are_given(lab, judged):
     *_, last = lab.bits_alone(settings)
     alone = quantize_weights(support.tiny_both(), bits={last.layer: last.bits}, **settings)
     assert support.bits(judged[-1]) == support.bits(alone)
+
+
+def test_weights_alone_in_codebooks_are_shared_and_not_rounded(lab, judged):
+    points = list(lab.bits_alone({"start": "density"}, technique=share_weights))
+    assert [one.bits for one in points[:5]] == [8, 6, 4, 3, 2]
+    alone = share_weights(support.tiny_both(), bits={points[-1].layer: 2}, start="density")
+    assert support.bits(judged[-1]) == support.bits(alone)
+    assert [name for name, layer in shared_layers(judged[4]).items() if layer.bits <= 2] == ["conv1"]
 
 
 def test_the_base_stays_as_it_is(lab):
