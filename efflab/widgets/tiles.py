@@ -97,11 +97,12 @@ def arrow(before: str, now: str) -> str:
 
 
 def _done(preview: Preview) -> str:
-    """What the first step did: a part of the weights is gone, or its first number says it, such as bits."""
+    """What the first step did: a part of the weights is gone, and the rest has bits; or its first number says it."""
     knobs = preview.recipe[0].technique.knobs if preview.recipe else {}
     number, knob = next(((name, one) for name, one in knobs.items() if isinstance(one, Range)), ("", None))
     if knob is None or knob.is_fraction:
-        return f"{preview.removed * 100:.0f} % of the weights removed"
+        bits = [setting_text(preview, "bits")] if "bits" in knobs else []
+        return ", ".join([f"{preview.removed * 100:.0f} % of the weights removed", *bits])
     return f"{preview.recipe[0].technique.label.capitalize()}, {setting_text(preview, number)}"
 
 

@@ -5,8 +5,19 @@ import re
 import pytest
 import support
 
-from efflab import Lab, prune_filters, quantize_activations, quantize_weights, step
+from efflab import (
+    Lab,
+    prune_filters,
+    prune_weights,
+    quantize_activations,
+    quantize_weights,
+    share_weights,
+    step,
+    technique,
+)
 from efflab.lab import Report
+from efflab.prune.masks import Sparsity
+from efflab.quantize import Bits
 from efflab.runtime import Planned
 from efflab.widgets.tiles import MACS, sentence, tiles
 
@@ -68,6 +79,17 @@ def test_the_size_says_how_many_times_smaller_it_is_computed_and_measured(words,
     assert f"{base / size:.1f}x smaller, packed computed" in said
     assert "file 2.00 kB → 1.00 kB measured" in said
     assert "zipped 1.50 kB → 700 B measured" in said
+
+
+def test_a_technique_of_a_notebook_that_removes_and_shares_is_told_with_both_numbers(lab):
+    @technique
+    def prune_and_share(model, *, sparsity: Sparsity = 0.0, bits: Bits = 8):
+        """Remove the smallest weights, and let the others share values."""
+        return share_weights(prune_weights(model, sparsity=sparsity), bits=bits)
+
+    said = sentence(lab.preview((step(prune_and_share, sparsity=0.5, bits=3),)), None)
+    assert said.startswith("50 % of the weights removed, 3 bits: ")
+    assert "bits" not in sentence(lab.preview((step(prune_filters, ratio=0.5),)), None)
 
 
 # Integers
