@@ -94,10 +94,10 @@ class Bench(DiagnosisPanel):
         self.batch_control.on_change(self._time_again)
         super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
         self._submit("warm-up", lambda stale: warm_up())
-        if gate is not None:
-            self._lock(True)
-            self._submit("base", lambda stale: self._tell_base())
+        self._lock(gate is not None)
         self.begin(gate, self.unlock, self._pause)
+        if gate is not None:  # last, for the pause above would replace what it says
+            self._submit("base", lambda stale: self._tell_base())
 
     @property
     def controls(self) -> dict[str, Control]:
