@@ -9,7 +9,7 @@ from playwright.sync_api import Locator
 from efflab.lab.kernels import WAYS
 from tests.browser.driver import NotebookPage
 from tests.browser.test_bench import SENTENCE, open_notebook
-from tests.browser.test_structure import assert_below_the_controls_and_whole, words_outside
+from tests.browser.test_structure import OUTSIDE, assert_below_the_controls_and_whole, words_outside
 
 pytestmark = pytest.mark.browser
 
@@ -199,6 +199,16 @@ def test_the_bars_of_the_file_add_up_to_what_was_written_and_read_back(file):
 
 def test_the_file_is_drawn_without_a_serious_fault(file, axe):
     assert file.serious_faults() == []
+
+
+def test_on_a_narrow_page_the_bars_get_shorter_until_every_word_is_on_it_and_then_long_again(file):
+    figure = figures(file).element_handle()
+    end = "figure.querySelector('.js-plotly-plot').layout.xaxis.range[1]"
+    before = file.page.evaluate(f"figure => {end}", figure)
+    with file.narrow(460):
+        is_whole = f"([figure, before]) => {end} > before && ({OUTSIDE})(figure).length === 0"
+        file.page.wait_for_function(is_whole, arg=[figure, before])
+    file.page.wait_for_function(f"([figure, before]) => {end} === before", arg=[figure, before])
 
 
 def test_nothing_is_written_before_the_prediction_and_the_answer_stands_beside_it(tmp_path, lab, page):
