@@ -29,7 +29,7 @@ from efflab.widgets.stage import TRAINING, Stage
 from efflab.widgets.tiles import base_sentence, sentence, test_sentence
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
-LIVE_SECONDS = 0.03
+LIVE_SECONDS = 0.02
 """How long a moving hand waits for the score before the first picture is drawn."""
 STILL_SECONDS = 0.3
 """How long a hand rests before the file is exported and timed, which would only hold up its next move."""
