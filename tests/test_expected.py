@@ -8,8 +8,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from scipy import stats
 
-from efflab import Lab, models, shipped, step, train_quantized
+from efflab import Lab, from_json, models, shipped, step, train_quantized
+from efflab.lab.side_by_side import HELPS, HURTS, SAME
 from efflab.models.make_checkpoints import make
 from efflab.runtime import export_integers
 from efflab.runtime.session import session
@@ -174,6 +176,53 @@ def test_two_bits_trained_land_in_the_recorded_range_and_integer_kernels_answer_
     (scores,) = runner.run(None, {"images": lab.data.validation.images.numpy()})
     right = scores.argmax(1) == lab.data.validation.labels.numpy()
     assert right.mean() == pytest.approx(score, abs=0.002)
+
+
+# Students
+
+
+@pytest.fixture(scope="module")
+def distillation() -> dict[str, Any]:
+    file = shipped.folder("expected") / "distillation_scattered.json"
+    recorded: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return recorded
+
+
+def test_the_record_of_students_is_of_the_teacher_that_is_shipped_and_of_five_seeds(maker, distillation):
+    assert distillation["weights_sha256"] == models.card(distillation["network"]).sha256
+    for setting, taught in zip(distillation["settings"], maker.TAUGHT.values(), strict=True):
+        assert from_json(json.dumps(setting["recipe"])) == taught
+        for arm in ("alone", "taught"):
+            row = setting[arm]
+            assert len(row["scores"]) == len(distillation["seeds"]) == N_SEEDS, row
+            assert row["low"] <= min(row["scores"]) <= max(row["scores"]) <= row["high"], row
+
+
+def test_a_teacher_helps_does_nothing_and_hurts_each_in_a_setting_of_the_record(maker, distillation):
+    settings = {setting["verdict"]: setting["difference"] for setting in distillation["settings"]}
+    assert list(settings) == list(maker.TAUGHT) == [HELPS, SAME, HURTS]
+    assert settings[HELPS]["low"] > 0
+    assert settings[SAME]["low"] <= 0 <= settings[SAME]["high"]
+    assert settings[HURTS]["high"] < 0
+
+
+def test_the_differences_of_the_record_are_those_of_its_scores(distillation):
+    for setting in distillation["settings"]:
+        pairs = zip(setting["taught"]["scores"], setting["alone"]["scores"], strict=True)
+        differences = [taught - alone for taught, alone in pairs]
+        interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+        found = setting["difference"]
+        assert found["mean"] == pytest.approx(sum(differences) / N_SEEDS, abs=2e-4)
+        assert (found["low"], found["high"]) == pytest.approx((interval.low, interval.high), abs=4e-4)
+
+
+@pytest.mark.slow
+def test_students_alone_and_taught_land_in_the_recorded_ranges(maker, distillation):
+    lab = Lab.open(distillation["network"])
+    for setting, taught in zip(distillation["settings"], maker.TAUGHT.values(), strict=True):
+        pair = maker.trained_twice(lab, taught, 0)
+        for arm in ("alone", "taught"):
+            assert setting[arm]["low"] <= getattr(pair, arm).evaluation.value <= setting[arm]["high"], (arm, taught)
 
 
 @pytest.mark.slow

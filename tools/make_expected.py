@@ -1,10 +1,10 @@
 """Record what pruning does to the reference networks, so that other machines and later versions are compared with it.
 
-    python tools/make_expected.py [pruning] [structure] [quantization]     writes data/expected/; half an hour, one core
+    python tools/make_expected.py [NAME ...]     writes data/expected/, or those of MAKERS; half an hour, one core
 
 All scores are fractions of the validation images that are right. Of weights (`pruning`) three things are recorded, of
-filters (`structure`) two and of few bits (`quantization`) two, each with the range that tests/test_expected.py holds
-every machine to:
+filters (`structure`), few bits (`quantization`) and students (`distillation`) two each, with the range that
+tests/test_expected.py holds every machine to:
 
     curve       pruned by magnitude, nothing trained. Same weights, same images: only rounding differs between machines,
                 so the range is the score and `CURVE_TOLERANCE` on both sides. Filters are cut out; their batch norms
@@ -15,8 +15,10 @@ every machine to:
                 norms are measured anew before the training.
     trained     batch norms folded, and trained on grids with five seeds: weights of 4 and 2 bits, activations of 8. The
                 curve beside it is the same without training, for both ways to find the grids.
+    settings    a student alone and with its teacher, with five seeds: where the teacher helps, makes no difference, and
+                hurts. The verdict is the interval of the five differences, by Student's t.
 
-The range of the last three goes from the lowest to the highest end of the seeds' 95 % intervals: what a sixth seed, or
+The range of what is trained goes from the lowest to the highest end of the seeds' 95 % intervals: what a sixth seed, or
 other images of the same kind, would give. A training keeps the epoch that is best on these same images, so its scores
 are slightly too good; every number here was chosen on validation data, none on test data.
 """
@@ -35,6 +37,7 @@ import torch
 
 from efflab import (
     Lab,
+    distill_predictions,
     fine_tune,
     fold_batch_norms,
     models,
@@ -43,10 +46,13 @@ from efflab import (
     quantize_activations,
     quantize_weights,
     recalibrate,
+    start_student,
     step,
     train_quantized,
 )
+from efflab.lab.side_by_side import Pair, side_by_side, verdict, without_teacher
 from efflab.measure import Evaluation
+from efflab.recipe import Recipe, to_json
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "expected"
 NETWORK = "lenet5-scattered"
@@ -63,6 +69,22 @@ BITS = (8, 6, 4, 3, 2)
 OBSERVERS = ("min-max", "MSE")
 TRAINED_BITS = (4, 2)
 METHODS = ("straight-through", "LSQ")
+TEACHER = "resnet8-scattered"
+TAUGHT: dict[str, Recipe] = {
+    "helps": (
+        step(start_student, kind="mlp", width=64),
+        step(distill_predictions, temperature=4.0, epochs=15, learning_rate=0.003),
+    ),
+    "makes no measurable difference": (
+        step(start_student, kind="mlp", width=30),
+        step(distill_predictions, temperature=1.0, epochs=15, learning_rate=0.005),
+    ),
+    "hurts": (
+        step(start_student, kind="cnn", width=8),
+        step(distill_predictions, temperature=4.0, epochs=6, learning_rate=0.005),
+    ),
+}
+"""What a teacher does for a student, and a setting in which it does."""
 CURVE_TOLERANCE = 0.005
 """Ten of 2,000 images: those whose two best answers are so close that rounding may exchange them."""
 
@@ -109,6 +131,12 @@ def quantized(lab: Lab, bits: int, observer: str) -> Evaluation:
 def trained_on_grids(lab: Lab, bits: int, method: str) -> Evaluation:
     """The network of `lab`, trained on such grids."""
     return lab.preview((step(train_quantized, bits=bits, method=method),)).evaluation
+
+
+def trained_twice(lab: Lab, taught: Recipe, seed: int) -> Pair:
+    """A student alone and with its teacher, with one seed."""
+    *_, pair = side_by_side(lab, without_teacher(taught), taught, seed=seed)
+    return pair
 
 
 def make_pruning() -> dict[str, Any]:
@@ -170,6 +198,27 @@ def make_quantization() -> dict[str, Any]:
     }
 
 
+def make_distillation() -> dict[str, Any]:
+    """What the file on students holds."""
+    lab = Lab.open(TEACHER)
+    settings = [_setting(lab, taught) for taught in TAUGHT.values()]
+    return {**_made_with(), **_network(lab), "score": round(lab.baseline.value, 4), "settings": settings}
+
+
+def _setting(lab: Lab, taught: Recipe) -> dict[str, Any]:
+    """What five seeds of one setting say."""
+    pairs = [trained_twice(lab, taught, seed) for seed in SEEDS]
+    found = verdict(pairs)
+    interval = [round(value, 4) for value in (found.value, found.low, found.high)]
+    arms = {name: [getattr(pair, name).evaluation for pair in pairs] for name in ("alone", "taught")}
+    return {
+        "verdict": found.word,
+        "recipe": json.loads(to_json(taught)),
+        "difference": dict(zip(("mean", "low", "high"), interval, strict=True)),
+        **{name: _row(evaluations) for name, evaluations in arms.items()},
+    }
+
+
 def _made_with() -> dict[str, Any]:
     return {
         "maker": "tools/make_expected.py",
@@ -194,7 +243,12 @@ def _row(evaluations: Sequence[Evaluation], **about: str | float) -> Row:
     return {**about, "scores": scores, "low": round(min(lows), 4), "high": round(max(highs), 4)}
 
 
-MAKERS = {"pruning": make_pruning, "structure": make_structure, "quantization": make_quantization}
+MAKERS = {
+    "pruning": make_pruning,
+    "structure": make_structure,
+    "quantization": make_quantization,
+    "distillation": make_distillation,
+}
 """What makes each file, `data/expected/NAME_scattered.json`."""
 
 
