@@ -17,7 +17,9 @@ from efflab.figures.number_line import number_line
 from efflab.figures.pareto import pareto
 from efflab.figures.picture import Picture
 from efflab.figures.roofline import roofline
+from efflab.figures.seed_differences import seed_differences
 from efflab.figures.sensitivity import sensitivity
+from efflab.figures.side_by_side import side_by_side_curves
 from efflab.figures.theme import templates
 from efflab.figures.tradeoff import tradeoff
 from efflab.figures.training import training_curve
@@ -42,7 +44,9 @@ __all__ = [
     "number_line",
     "pareto",
     "roofline",
+    "seed_differences",
     "sensitivity",
+    "side_by_side_curves",
     "sparse_speed",
     "templates",
     "tradeoff",

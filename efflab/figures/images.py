@@ -28,7 +28,8 @@ N_LETTERS = 6
 RIGHT, WRONG = "✓", "✗"  # the cue: never by colour alone
 LOST, GAINED, STILL = "right to wrong", "wrong to right", "wrong to wrong"
 NONE_CHANGED = "No image changed its answer."
-LEGEND = f"is: the truth; base, now: the network's answers ({RIGHT} right, {WRONG} wrong)"
+NAMES = ("base", "now")
+"""What the two networks are called in captions, legend and table."""
 
 Bytes = NDArray[np.uint8]
 Answer = tuple[int, ...]
@@ -36,12 +37,19 @@ Answer = tuple[int, ...]
 
 
 def changed(
-    images: Tensor, labels: Tensor, before: Tensor, now: Tensor, classes: Sequence[str], *, n_changed_total: int
+    images: Tensor,
+    labels: Tensor,
+    before: Tensor,
+    now: Tensor,
+    classes: Sequence[str],
+    *,
+    n_changed_total: int,
+    names: tuple[str, str] = NAMES,
 ) -> Picture:
     """Up to twelve images whose answer changed, each with what it is, the answer of the base and the answer now.
 
     images: (k, channels, height, width), only those that changed; labels, before, now: (k,) class numbers, the
-    truth and the answers of the base and of the present network.
+    truth and the answers of the base and of the present network, or of two others, which `names` calls in short words.
 
     Raises:
         ValueError: the four do not have the same length.
@@ -51,11 +59,11 @@ def changed(
         raise ValueError(f"images, labels, before and now must have one length, not {sorted(lengths)}")
     answers = [tuple(row) for row in torch.stack([labels, before, now], dim=1)[:N_SHOWN].tolist()]
     if not answers:
-        return Picture(draw([], _blank(NONE_CHANGED)), NONE_CHANGED, _table([], classes))
+        return Picture(draw([], _blank(NONE_CHANGED)), NONE_CHANGED, _table([], classes, names))
     tiles = [_tile(image) for image in images[:N_SHOWN].detach().cpu().float().numpy()]
     room = ROOM_FOR_NAMES if _are_long(answers, classes) else ROOM
-    figure = draw([_canvas(tiles, room), _captions(answers, classes, room)], _layout(len(tiles), room))
-    return Picture(figure, _sentence(answers, n_changed_total), _table(answers, classes))
+    figure = draw([_canvas(tiles, room), _captions(answers, classes, room, names)], _layout(len(tiles), room, names))
+    return Picture(figure, _sentence(answers, n_changed_total), _table(answers, classes, names))
 
 
 def _blank(text: str) -> Json:
@@ -96,7 +104,9 @@ def _canvas(tiles: Sequence[Bytes], room: tuple[float, float]) -> Json:
     }
 
 
-def _captions(answers: Sequence[Answer], classes: Sequence[str], room: tuple[float, float]) -> Json:
+def _captions(
+    answers: Sequence[Answer], classes: Sequence[str], room: tuple[float, float], names: tuple[str, str]
+) -> Json:
     """One text below each image, in the units of the grid: one column and one row an image."""
     n_columns, _ = _grid(len(answers))
     return {
@@ -104,19 +114,20 @@ def _captions(answers: Sequence[Answer], classes: Sequence[str], room: tuple[flo
         "mode": "text",
         "x": [i % n_columns for i in range(len(answers))],
         "y": [i // n_columns + 1.03 / room[1] for i in range(len(answers))],
-        "text": [_caption(answer, classes) for answer in answers],
+        "text": [_caption(answer, classes, names) for answer in answers],
         "textposition": "bottom right",
         "cliponaxis": False,
         "hoverinfo": "skip",
     }
 
 
-def _caption(answer: Answer, classes: Sequence[str]) -> str:
+def _caption(answer: Answer, classes: Sequence[str], names: tuple[str, str]) -> str:
     """Three lines: the truth, and each answer with a mark that says whether it is right."""
-    label, before, now = answer
-    names = [_cut(_name(number, classes)) for number in answer]
-    marks = [RIGHT if given == label else WRONG for given in (before, now)]
-    return f"is {names[0]}<br>base {names[1]} {marks[0]}<br>now {names[2]} {marks[1]}"
+    label, *given = answer
+    lines = [f"is {_cut(_name(label, classes))}"]
+    for name, number in zip(names, given, strict=True):
+        lines.append(f"{name} {_cut(_name(number, classes))} {RIGHT if number == label else WRONG}")
+    return "<br>".join(lines)
 
 
 def _name(number: int, classes: Sequence[str]) -> str:
@@ -144,11 +155,15 @@ def _grid(n: int) -> tuple[int, int]:
     return N_COLUMNS, -(-n // N_COLUMNS)
 
 
-def _layout(n: int, room: tuple[float, float]) -> Json:
+def _legend(names: tuple[str, str]) -> str:
+    return f"is: the truth; {', '.join(names)}: the network's answers ({RIGHT} right, {WRONG} wrong)"
+
+
+def _layout(n: int, room: tuple[float, float], names: tuple[str, str]) -> Json:
     n_columns, n_rows = _grid(n)
     bare = {"visible": False, "constrain": "domain"}
     return {
-        "title": {"text": LEGEND},
+        "title": {"text": _legend(names)},
         "showlegend": False,
         "xaxis": bare | {"range": [0, n_columns]},
         "yaxis": bare
@@ -181,6 +196,6 @@ def _sentence(answers: Sequence[Answer], n_total: int) -> str:
     return f"{start}.{shown} {counts}{still}."
 
 
-def _table(answers: Sequence[Answer], classes: Sequence[str]) -> pd.DataFrame:
+def _table(answers: Sequence[Answer], classes: Sequence[str], names: tuple[str, str]) -> pd.DataFrame:
     rows = [(*(_name(number, classes) for number in answer), _change(answer)) for answer in answers]
-    return pd.DataFrame(rows, columns=["is", "base answered", "now answered", "change"])
+    return pd.DataFrame(rows, columns=["is", *(f"{name} answered" for name in names), "change"])

@@ -3,8 +3,8 @@
 `lab.py` is the lab itself; `answers.py` what it answers with; `networks.py` makes a network of a recipe; `kept.py`
 keeps what need not be made again; `sweeps.py` has the values and the table of a sweep; `side_by_side.py` trains a
 student alone and with its teacher, and `comparison.py` keeps what came of it over some seeds; `states.py` measures one
-pruned network in four states, and `kernels.py` one in the ways to run it; `cuts.py` is what a lab says of channels, from
-`blocks.py`, `filters.py`, `channels.py` and `fitting.py`; `grids.py` is what it says of numbers on grids, from
+pruned network in four states, and `kernels.py` one in the ways to run it; `cuts.py` is what a lab says of channels,
+from `blocks.py`, `filters.py`, `channels.py` and `fitting.py`; `grids.py` is what it says of numbers on grids, from
 `weights_on_grid.py` and `activations_on_grid.py`, which count with `number_lines.py`, and from `grid_errors.py` and
 `grid_bytes.py`, of which `limits.py` makes sentences; `bits.py` spends bits within a budget; `encoding.py` weighs Deep
 Compression's file; `diagnosis.py` says where the time goes and why it is not faster, with the `rates.py` that it

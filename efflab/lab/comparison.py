@@ -44,7 +44,7 @@ class Comparison:
     @property
     def whole(self) -> tuple[Pair, ...]:
         """The pairs that were trained to their end: only these may be averaged."""
-        return tuple(pair for pair in self.pairs if pair.difference is not None and not pair.is_partial)
+        return tuple(pair for pair in self.pairs if pair.is_whole)
 
     def of_seed(self, seed: int) -> Pair | None:
         """The pair of a seed, if there is one."""

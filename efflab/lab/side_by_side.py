@@ -67,6 +67,11 @@ class Pair:
         """Whether a training was stopped early."""
         return self.alone.is_partial or self.taught.is_partial
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether both were trained to their end: only such pairs may be averaged."""
+        return self.difference is not None and not self.is_partial
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -124,3 +124,12 @@ def test_an_answer_without_a_class_is_named_by_its_number():
 def test_lengths_that_differ_are_refused():
     with pytest.raises(ValueError, match=r"must have one length, not \[1, 2\]"):
         changed(torch.rand(2, 1, 8, 8), tensor(1, 2), tensor(1, 2), tensor(1), DIGITS, n_changed_total=2)
+
+
+def test_two_other_networks_are_called_by_their_names():
+    picture = changed(
+        torch.rand(1, 1, 8, 8), tensor(4), tensor(9), tensor(4), DIGITS, n_changed_total=1, names=("alone", "taught")
+    )
+    assert picture.figure.data[1].text[0] == "is 4<br>alone 9 ✗<br>taught 4 ✓"
+    assert picture.figure.layout.title.text == "is: the truth; alone, taught: the network's answers (✓ right, ✗ wrong)"
+    assert list(picture.table) == ["is", "alone answered", "taught answered", "change"]
