@@ -107,12 +107,16 @@ def agreement(one: Evaluation, other: Evaluation) -> Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One of the three networks: its score, its computed size and its measured time; None where it is not known yet."""
+    """One of the three networks: its score, its computed size and its measured time; None where it is not known yet.
+
+    is_partial: its training was stopped early.
+    """
 
     name: str
     evaluation: Evaluation | None = None
     size: Size | None = None
     time: Timing | None = None
+    is_partial: bool = False
 
 
 def three_rows(lab: "Lab", comparison: Comparison | None) -> tuple[Row, Row, Row]:
@@ -127,7 +131,7 @@ def three_rows(lab: "Lab", comparison: Comparison | None) -> tuple[Row, Row, Row
         return teacher, Row(ALONE), Row(TAUGHT)
     times = [report.speed.now for report in reports] if reports else [None, None]
     alone, taught = (
-        Row(arm.name, arm.evaluation, lab.preview(arm.recipe).size, time)
+        Row(arm.name, arm.evaluation, lab.preview(arm.recipe).size, time, arm.is_partial)
         for arm, time in zip((pair.alone, pair.taught), times, strict=True)
     )
     return teacher, alone, taught

@@ -13,7 +13,7 @@ At work: more seeds than three, and test data that is opened once.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ class Verdict:
 
 def side_by_side(
     lab: "Lab", alone: Recipe, taught: Recipe, *, seed: int | None = None, progress: Progress | None = None
-) -> Iterator[Pair]:
+) -> Generator[Pair, None, None]:
     """Train two recipes on the base of a lab in turns; yield the pair after each batch of both, and at the end.
 
     alone, taught: recipes whose last step trains. seed: that of the lab if not given. Stopped, each keeps the best of

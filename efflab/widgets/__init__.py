@@ -13,6 +13,7 @@ from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.encoded import EncodedView
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
+from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.states import FourStates
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Kernels",
     "LiveFigure",
     "ServingCalculator",
+    "SideBySide",
     "decoding_calculator",
     "llm_memory_calculator",
     "serving_calculator",

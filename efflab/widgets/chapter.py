@@ -27,6 +27,7 @@ from efflab.widgets.judging import Judging
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
 from efflab.widgets.machine import MachineCard
+from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.states import FourStates
 from efflab.widgets.trainings import styled_trainings
 
@@ -93,6 +94,15 @@ class Chapter:
             TypeError: `EncodedView` has no such option.
         """
         return EncodedView(lab, recipe, gate=self.predict(prediction) if prediction else None, **options)
+
+    def side_by_side(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> SideBySide:
+        """A student alone and with its teacher, the lab's base. `prediction` is asked for first; options: `SideBySide`.
+
+        Raises:
+            TypeError: `SideBySide` has no such option.
+        """
+        gate = self.predict(prediction) if prediction else None
+        return SideBySide(lab, gate=gate, journal=self.journal, chapter=self.chapter, **options)
 
     def diagnosis(
         self,

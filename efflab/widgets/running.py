@@ -1,6 +1,6 @@
 """Work that takes its time: how far it is, the time left, and Stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ipywidgets
 
@@ -43,14 +43,23 @@ class Running(ipywidgets.VBox):
         Raises:
             Exception: whatever the work raised.
         """
+        return self.watch(in_turns(work, progress))
+
+    def watch(self, fractions: Iterator[float]) -> Turns:
+        """Show how far the work is that yields the fraction done, 0 to 1, after each of its turns.
+
+        Raises:
+            Exception: whatever the work raised.
+        """
         pace = Pace()
         self._show(True)
         try:
-            for done in in_turns(work, progress):
+            for done in fractions:
                 left = pace.seconds_left(done)
                 self._bar.value, self._seconds_left.value = done, "" if left is None else f"{left:.0f} s left"
                 yield None
         finally:
+            getattr(fractions, "close", lambda: None)()  # given up between two turns, the work ends now
             self._show(False)
 
     def _show(self, is_on: bool) -> None:

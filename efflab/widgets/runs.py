@@ -6,11 +6,12 @@ from typing import Any
 
 from efflab.figures.pareto import Run
 from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
-from efflab.lab import Report
+from efflab.lab import Preview, Report
 from efflab.recipe import TECHNIQUES, to_json
 
 COLUMNS = ("recipe", "score", "batch", "base takes", "it takes", "speed", "packed", "file", "network")
 """The heads of `run_texts`."""
+NOT_TIMED = "–"
 
 
 def run_entry(report: Report, network: str) -> dict[str, Any]:
@@ -18,15 +19,9 @@ def run_entry(report: Report, network: str) -> dict[str, Any]:
 
     network: the name of the base.
     """
-    preview, speed = report.preview, report.speed
-    low, high = preview.evaluation.interval
+    speed = report.speed
     return {
-        "network": network,
-        "recipe": to_json(preview.recipe),
-        "score": round(preview.evaluation.value, 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "packed_bytes": preview.size.packed_bytes,
+        **judged_entry(report.preview, network),
         "file_bytes": report.file_bytes,
         "batch": speed.batch,
         "ms": round(speed.now.median_ms, 4),
@@ -35,13 +30,38 @@ def run_entry(report: Report, network: str) -> dict[str, Any]:
     }
 
 
+def judged_entry(preview: Preview, network: str) -> dict[str, Any]:
+    """What is kept of a network that was judged, and neither weighed nor timed; as in `run_entry`."""
+    low, high = preview.evaluation.interval
+    return {
+        "network": network,
+        "recipe": to_json(preview.recipe),
+        "score": round(preview.evaluation.value, 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "packed_bytes": preview.size.packed_bytes,
+    }
+
+
 def run_texts(run: Mapping[str, Any]) -> list[str]:
     """The columns of a run that was written down."""
     score = f"{percent_text(run['score'])} ({interval_text(run['low'], run['high'])})"
     batch = str(run.get("batch", 1))  # not written down before there was a choice: one image
+    packed = bytes_text(run["packed_bytes"])
+    if not is_timed(run):
+        return [_run_text(run), score, *[NOT_TIMED] * 4, packed, NOT_TIMED, run.get("network", "")]
     times = [batch, ms_text(run["base_ms"]), ms_text(run["ms"]), run["verdict"]]
-    sizes = [bytes_text(run["packed_bytes"]), bytes_text(run["file_bytes"])]
-    return [recipe_text(run["recipe"]), score, *times, *sizes, run.get("network", "")]
+    return [_run_text(run), score, *times, packed, bytes_text(run["file_bytes"]), run.get("network", "")]
+
+
+def is_timed(run: Mapping[str, Any]) -> bool:
+    """Whether the network of a run was timed, and its file weighed; of several seeds only one is."""
+    return "ms" in run
+
+
+def _run_text(run: Mapping[str, Any]) -> str:
+    """The recipe in words, and the seed where one is said."""
+    return recipe_text(run["recipe"]) + (f", seed {run['seed']}" if "seed" in run else "")
 
 
 def recipe_text(recipe: str) -> str:
@@ -58,7 +78,7 @@ def _step_text(technique: str, settings: Mapping[str, Any]) -> str:
 def comparable(runs: Sequence[Mapping[str, Any]], network: str, batch: int) -> list[Run]:
     """The runs of one network at one batch, whose times can stand in one picture; oldest first."""
     return [
-        Run(recipe_text(run["recipe"]), run["score"], run["low"], run["high"], run["ms"])
+        Run(_run_text(run), run["score"], run["low"], run["high"], run["ms"])
         for run in runs
-        if run.get("network") == network and run.get("batch", 1) == batch
+        if is_timed(run) and run.get("network") == network and run.get("batch", 1) == batch
     ]

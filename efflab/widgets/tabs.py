@@ -19,7 +19,7 @@ from efflab.prune import Point, prunable_weights
 from efflab.recipe import Recipe
 from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.parts import button, code_html, named_choice, scrolling
-from efflab.widgets.runs import COLUMNS, comparable, run_texts
+from efflab.widgets.runs import COLUMNS, comparable, is_timed, run_texts
 from efflab.widgets.view import PictureView
 
 N_IMAGES = 12
@@ -152,6 +152,10 @@ class JournalTab(ipywidgets.VBox):
         super().__init__([self._front, self._table])
 
     def show(self, preview: Preview) -> None:
+        """The runs do not depend on what is shown: as `show_runs`."""
+        self.show_runs()
+
+    def show_runs(self) -> None:
         """Draw the runs at the batch of the last one, and write the table; from any thread.
 
         Raises:
@@ -171,7 +175,7 @@ class JournalTab(ipywidgets.VBox):
         )
 
     def _draw(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        own = [run for run in runs if run.get("network") == self._lab.name]
+        own = [run for run in runs if is_timed(run) and run.get("network") == self._lab.name]
         if not own:
             return
         batch, base = own[-1].get("batch", 1), (self._lab.baseline.value, own[-1]["base_ms"])

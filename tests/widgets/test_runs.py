@@ -76,3 +76,13 @@ def test_a_row_has_a_unit_at_every_number():
         "file": "82.3 kB",
         "network": "net",
     }
+
+
+def test_a_run_of_another_seed_that_was_not_timed_has_a_row_and_no_point():
+    untimed = {name: value for name, value in entry(seed=3).items() if name not in ("ms", "base_ms", "file_bytes")}
+    assert comparable([untimed, entry(seed=0)], "net", 1) == [
+        Run("prune_filters(ratio=0.5), seed 0", 0.9, 0.88, 0.91, 0.2)
+    ]
+    row = dict(zip(COLUMNS, run_texts(untimed), strict=True))
+    assert row["recipe"] == "prune_filters(ratio=0.5), seed 3"
+    assert (row["packed"], row["it takes"], row["file"]) == ("80.0 kB", "–", "–")
