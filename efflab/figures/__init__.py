@@ -6,6 +6,7 @@ from efflab.figures.bits_sensitivity import bits_sensitivity
 from efflab.figures.blocks import blocks
 from efflab.figures.break_even import sparse_speed
 from efflab.figures.channel_sensitivity import channel_sensitivity
+from efflab.figures.dark_knowledge import dark_knowledge
 from efflab.figures.encoded import encoded
 from efflab.figures.filters import filters
 from efflab.figures.frontier import frontier_map
@@ -20,6 +21,7 @@ from efflab.figures.roofline import roofline
 from efflab.figures.seed_differences import seed_differences
 from efflab.figures.sensitivity import sensitivity
 from efflab.figures.side_by_side import side_by_side_curves
+from efflab.figures.soft_answer import soft_answer
 from efflab.figures.theme import templates
 from efflab.figures.tradeoff import tradeoff
 from efflab.figures.training import training_curve
@@ -33,6 +35,7 @@ __all__ = [
     "blocks",
     "changed",
     "channel_sensitivity",
+    "dark_knowledge",
     "encoded",
     "filters",
     "frontier_map",
@@ -47,6 +50,7 @@ __all__ = [
     "seed_differences",
     "sensitivity",
     "side_by_side_curves",
+    "soft_answer",
     "sparse_speed",
     "templates",
     "tradeoff",

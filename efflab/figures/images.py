@@ -60,7 +60,7 @@ def changed(
     answers = [tuple(row) for row in torch.stack([labels, before, now], dim=1)[:N_SHOWN].tolist()]
     if not answers:
         return Picture(draw([], _blank(NONE_CHANGED)), NONE_CHANGED, _table([], classes, names))
-    tiles = [_tile(image) for image in images[:N_SHOWN].detach().cpu().float().numpy()]
+    tiles = [pixels_of(image) for image in images[:N_SHOWN].detach().cpu().float().numpy()]
     room = ROOM_FOR_NAMES if _are_long(answers, classes) else ROOM
     figure = draw([_canvas(tiles, room), _captions(answers, classes, room, names)], _layout(len(tiles), room, names))
     return Picture(figure, _sentence(answers, n_changed_total), _table(answers, classes, names))
@@ -72,7 +72,7 @@ def _blank(text: str) -> Json:
     return {"xaxis": hidden, "yaxis": hidden, "annotations": [note]}
 
 
-def _tile(image: NDArray[np.float32]) -> Bytes:
+def pixels_of(image: NDArray[np.float32]) -> Bytes:
     """An image as colours, its darkest value black and its brightest white. (c, h, w) -> (h, w, 3)."""
     step = -(-max(image.shape[1:]) // MAX_PIXELS)
     small = image[:, ::step, ::step]
@@ -94,7 +94,7 @@ def _canvas(tiles: Sequence[Bytes], room: tuple[float, float]) -> Json:
         sheet[top : top + height, left : left + width] = np.dstack([tile, np.full((height, width), 255)])
     return {
         "type": "image",
-        "source": _png(sheet),
+        "source": png_address(sheet),
         "x0": 0.5 / column_width,
         "y0": 0.5 / row_height,
         "dx": 1 / column_width,
@@ -172,7 +172,7 @@ def _layout(n: int, room: tuple[float, float], names: tuple[str, str]) -> Json:
     }
 
 
-def _png(pixels: Bytes) -> str:
+def png_address(pixels: Bytes) -> str:
     """Pixels as the address of a PNG image that contains its data. pixels: (h, w, 4), red, green, blue, opacity.
 
     Reference: W3C, Portable Network Graphics specification.

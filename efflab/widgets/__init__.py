@@ -14,6 +14,7 @@ from efflab.widgets.encoded import EncodedView
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
 from efflab.widgets.side_by_side import SideBySide
+from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "LiveFigure",
     "ServingCalculator",
     "SideBySide",
+    "Softened",
     "decoding_calculator",
     "llm_memory_calculator",
     "serving_calculator",

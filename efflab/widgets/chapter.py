@@ -28,6 +28,7 @@ from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.side_by_side import SideBySide
+from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
 from efflab.widgets.trainings import styled_trainings
 
@@ -103,6 +104,14 @@ class Chapter:
         """
         gate = self.predict(prediction) if prediction else None
         return SideBySide(lab, gate=gate, journal=self.journal, chapter=self.chapter, **options)
+
+    def softened(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Softened:
+        """What the base of a lab answers, softened. `prediction` is asked for first; options: as for `Softened`.
+
+        Raises:
+            TypeError: `Softened` has no such option.
+        """
+        return Softened(lab, gate=self.predict(prediction) if prediction else None, **options)
 
     def diagnosis(
         self,

@@ -14,6 +14,7 @@ from efflab.figures import (
     blocks,
     changed,
     channel_sensitivity,
+    dark_knowledge,
     filters,
     frontier_map,
     grid_errors,
@@ -25,6 +26,7 @@ from efflab.figures import (
     pareto,
     roofline,
     sensitivity,
+    soft_answer,
     sparse_speed,
     theme,
     tradeoff,
@@ -40,6 +42,8 @@ from efflab.prune import Point
 from efflab.training import Epoch
 from tests.figures.grid_results import FOUND, READ, STEPS, errors
 from tests.figures.test_figure_roofline import CONV, POOL, ROOF, TIMES, WORK
+from tests.figures.test_figure_soft_answers import ALIKE
+from tests.figures.test_figure_soft_answers import FOUND as SURE
 from tests.support import product
 
 NAMED = ("layers", "layer times", "blocks", "channel sensitivity", "grid errors", "bits by layer")
@@ -79,12 +83,15 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "grid errors": grid_errors(errors()),
         "bits by layer": bits_by_layer(errors()),
         "bits sensitivity": bits_sensitivity([BitsPoint("a", 4, evaluation(900))], baseline),
+        "soft answer": soft_answer(SURE, ("a", "b", "c")),
+        "soft answer on a logarithmic scale": soft_answer(SURE, ("a", "b", "c"), "logarithmic"),
+        "dark knowledge": dark_knowledge(ALIKE, ("a", "b", "c"), 4.0),
         "pareto": pareto([run], Classification(), batch=1, base=(0.95, 0.3)),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 24
+    assert len(pictures) == 27
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name
