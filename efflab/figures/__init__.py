@@ -14,6 +14,8 @@ from efflab.figures.grid_errors import grid_errors
 from efflab.figures.images import changed
 from efflab.figures.layer_times import layer_times
 from efflab.figures.layers import layers
+from efflab.figures.loss_landscape import loss_landscapes
+from efflab.figures.loss_terms import loss_sweep, loss_weights
 from efflab.figures.number_line import number_line
 from efflab.figures.pareto import pareto
 from efflab.figures.picture import Picture
@@ -43,6 +45,9 @@ __all__ = [
     "histogram",
     "layer_times",
     "layers",
+    "loss_landscapes",
+    "loss_sweep",
+    "loss_weights",
     "mask",
     "number_line",
     "pareto",

@@ -14,6 +14,7 @@ from efflab.widgets.encoded import EncodedView
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
 from efflab.widgets.side_by_side import SideBySide
+from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
 
@@ -26,6 +27,7 @@ __all__ = [
     "FourStates",
     "Kernels",
     "LiveFigure",
+    "LossLab",
     "ServingCalculator",
     "SideBySide",
     "Softened",

@@ -26,6 +26,7 @@ from efflab.widgets.encoded import EncodedView
 from efflab.widgets.judging import Judging
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
+from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
@@ -112,6 +113,14 @@ class Chapter:
             TypeError: `Softened` has no such option.
         """
         return Softened(lab, gate=self.predict(prediction) if prediction else None, **options)
+
+    def loss_lab(self, lab: Lab, student: Recipe, *, prediction: str | None = None, **options: Any) -> LossLab:
+        """The distillation loss of a student, taken apart. `prediction` is asked for first; options: `LossLab`.
+
+        Raises:
+            TypeError: `LossLab` has no such option.
+        """
+        return LossLab(lab, student, gate=self.predict(prediction) if prediction else None, **options)
 
     def diagnosis(
         self,

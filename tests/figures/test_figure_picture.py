@@ -21,6 +21,9 @@ from efflab.figures import (
     histogram,
     layer_times,
     layers,
+    loss_landscapes,
+    loss_sweep,
+    loss_weights,
     mask,
     number_line,
     pareto,
@@ -41,12 +44,15 @@ from efflab.lab.filters import Filters
 from efflab.prune import Point
 from efflab.training import Epoch
 from tests.figures.grid_results import FOUND, READ, STEPS, errors
+from tests.figures.test_figure_loss_terms import FOUND as LANDSCAPES
+from tests.figures.test_figure_loss_terms import NOW as WEIGHED
+from tests.figures.test_figure_loss_terms import swept
 from tests.figures.test_figure_roofline import CONV, POOL, ROOF, TIMES, WORK
 from tests.figures.test_figure_soft_answers import ALIKE
 from tests.figures.test_figure_soft_answers import FOUND as SURE
 from tests.support import product
 
-NAMED = ("layers", "layer times", "blocks", "channel sensitivity", "grid errors", "bits by layer")
+NAMED = ("layers", "layer times", "blocks", "channel sensitivity", "grid errors", "bits by layer", "loss weights")
 """Pictures whose vertical axis has the names of the layers, which say it."""
 
 
@@ -86,12 +92,15 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "soft answer": soft_answer(SURE, ("a", "b", "c")),
         "soft answer on a logarithmic scale": soft_answer(SURE, ("a", "b", "c"), "logarithmic"),
         "dark knowledge": dark_knowledge(ALIKE, ("a", "b", "c"), 4.0),
+        "loss weights": loss_weights(WEIGHED, 10),
+        "loss sweep": loss_sweep(swept(), WEIGHED),
+        "loss landscapes": loss_landscapes(LANDSCAPES, ("a", "b", "c"), 0.9),
         "pareto": pareto([run], Classification(), batch=1, base=(0.95, 0.3)),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 27
+    assert len(pictures) == 30
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name
