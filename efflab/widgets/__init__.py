@@ -13,8 +13,8 @@ from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.encoded import EncodedView
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
-from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.loss_lab import LossLab
+from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
 
