@@ -97,6 +97,11 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         """
         return self._evaluated(self._networks.base, "model")
 
+    @property
+    def teacher(self) -> nn.Module:
+        """Who teaches in steps that ask for a teacher; do not change it."""
+        return self._networks.teacher
+
     @cached_property
     def teaching(self) -> Evaluation:
         """The teacher on all validation data.

@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING
 
 from efflab.lab.side_by_side import HELPS, HURTS, SAME, Verdict, verdict
 
-if TYPE_CHECKING:  # the panel asks these functions
+if TYPE_CHECKING:  # the panels ask these functions
+    from efflab.widgets.loss_lab import LossLab
     from efflab.widgets.side_by_side import SideBySide
+    from efflab.widgets.softened import Softened
 
 KEYS = {HELPS: "helps", SAME: "same", HURTS: "hurts"}
 """The options of a question, by the word of a verdict."""
+FIVE = 5
 
 
 def verdict_of_teacher(panel: "SideBySide") -> str | None:
@@ -29,3 +32,18 @@ def gain(panel: "SideBySide") -> float | None:
 def _verdict(panel: "SideBySide") -> Verdict | None:
     comparison = panel.asked
     return verdict(comparison.whole) if comparison and comparison.whole else None
+
+
+def fives_look_like(panel: "Softened") -> str | None:
+    """For "which digit gets the most of what a five leaves?": its name, at the temperature that is shown."""
+    shown = panel.shown
+    if panel.answers is None or shown is None:
+        return None
+    row = panel.answers.alike(shown.temperature)[FIVE].clone()
+    row[FIVE] = 0.0
+    return panel.answers.classes[int(row.argmax())]
+
+
+def effective_weight(panel: "LossLab") -> float | None:
+    """For "what part of the pull comes from the teacher?": percent, as measured at the student's weights."""
+    return 100 * panel.weighed.at_weights if panel.weighed else None

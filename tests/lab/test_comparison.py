@@ -107,3 +107,11 @@ def test_each_row_has_the_score_and_the_size_of_its_own_network_and_its_measured
 def test_students_of_another_seed_are_not_shown_as_those_of_the_lab(lab):
     other = Comparison(*RECIPES, (pair_of(lab.seed + 1),))
     assert [row.evaluation for row in three_rows(lab, other)[1:]] == [None, None]
+
+
+def test_a_teacher_that_is_not_the_base_has_a_score_and_a_size_of_its_own_and_no_time():
+    own = Lab(support.tiny_cnn(), support.tiny_data(), teacher=support.tiny_mlp())
+    teacher, *_ = three_rows(own, None)
+    assert teacher.evaluation.value == own.teaching.value != own.baseline.value
+    assert teacher.size.n_parameters == compute_size(support.tiny_mlp()).n_parameters
+    assert teacher.time is None
