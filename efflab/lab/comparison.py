@@ -122,13 +122,14 @@ class Row:
 def three_rows(lab: "Lab", comparison: Comparison | None) -> tuple[Row, Row, Row]:
     """Teacher, student alone, student with teacher; the students are those of the lab's own seed.
 
-    Both students are timed in turns with the base of the lab; if that is the teacher, its time is that beside the taught
-    one, and otherwise the teacher is not timed.
+    Both students are timed in turns with the base of the lab. If that is the teacher, its time is that beside the
+    taught one; otherwise the teacher is not timed.
     """
     pair = comparison.of_seed(lab.seed) if comparison else None
     reports = comparison.reports if comparison else None
-    time = reports[1].speed.base if reports and lab.teacher is lab.build(()) else None
-    teacher = Row(TEACHER, lab.teaching, compute_size(lab.teacher), time)
+    is_base = lab.teacher is lab.build(())
+    size, time = (lab.base_size, reports[1].speed.base if reports else None) if is_base else (None, None)
+    teacher = Row(TEACHER, lab.teaching, size or compute_size(lab.teacher), time)
     if pair is None or pair.difference is None:
         return teacher, Row(ALONE), Row(TAUGHT)
     times = [report.speed.now for report in reports] if reports else [None, None]

@@ -112,6 +112,6 @@ def test_students_of_another_seed_are_not_shown_as_those_of_the_lab(lab):
 def test_a_teacher_that_is_not_the_base_has_a_score_and_a_size_of_its_own_and_no_time():
     own = Lab(support.tiny_cnn(), support.tiny_data(), teacher=support.tiny_mlp())
     teacher, *_ = three_rows(own, None)
-    assert teacher.evaluation.value == own.teaching.value != own.baseline.value
+    assert teacher.evaluation is own.teaching is not own.baseline
     assert teacher.size.n_parameters == compute_size(support.tiny_mlp()).n_parameters
     assert teacher.time is None
