@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import support
 
-from efflab import Lab, distill_hints, distill_predictions, fine_tune, prune_weights, start_student, step
+from efflab import Lab, distill_hints, distill_predictions, fine_tune, prune_weights, share_weights, start_student, step
 from efflab.budget import TaughtBudget
 from efflab.lab.side_by_side import Arm, Pair, without_teacher
+from efflab.runtime.shared import shared_layers
 from efflab.training import Progress
 
 RECIPE = (step(start_student, kind="mlp", width=4), step(distill_predictions, epochs=1))
@@ -76,6 +77,14 @@ def test_a_recipe_without_a_teacher_is_refused(lab):
 def test_alone_is_as_many_epochs_of_plain_training():
     recipe = (step(start_student), step(distill_hints, hint_epochs=3, epochs=4, learning_rate=0.002))
     assert without_teacher(recipe) == (step(start_student), step(fine_tune, epochs=7, learning_rate=0.002))
+
+
+def test_alone_weights_in_a_code_stay_in_it(lab):
+    recipe = (*RECIPE, step(share_weights, bits=3), step(distill_predictions, epochs=2, temperature=8.0))
+    alone = without_teacher(recipe)
+    assert [one.technique.name for one in alone[1:]] == ["fine_tune", "share_weights", "distill_predictions"]
+    assert (alone[-1].values["soft"], alone[-1].values["epochs"]) == (0.0, 2)
+    assert len(shared_layers(lab.build(alone))) == len(shared_layers(lab.build(recipe))) == 3
 
 
 def test_more_epochs_than_plain_training_takes_are_refused():

@@ -17,8 +17,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from efflab.distill import distill_predictions
 from efflab.measure import Difference, Evaluation, compare
 from efflab.prune import fine_tune
+from efflab.quantize import (
+    correct_biases,
+    learn_rounding,
+    quantize_activations,
+    quantize_weights,
+    share_weights,
+    train_quantized,
+)
 from efflab.recipe import Recipe, Step, check_recipe, step
 from efflab.training import Epoch, Progress
 from efflab.training.turns import in_turns
@@ -27,6 +36,8 @@ if TYPE_CHECKING:  # a lab makes the networks
     from efflab.lab.lab import Lab
 
 ALONE, TAUGHT = "alone", "with teacher"
+CODING = (quantize_weights, quantize_activations, learn_rounding, correct_biases, train_quantized, share_weights)
+"""What leaves weights or activations in a code."""
 HELPS, SAME, HURTS = "helps", "makes no measurable difference", "hurts"
 """The verdicts."""
 
@@ -125,6 +136,9 @@ def side_by_side(
 def without_teacher(recipe: Recipe) -> Recipe:
     """The same recipe, with each step that asks for a teacher replaced by plain training of as many epochs.
 
+    That is `fine_tune`. Where an earlier step may have put weights into a code, which `fine_tune` would move them off,
+    it is `distill_predictions` with nothing soft: the same training, which keeps the code.
+
     Example:
         >>> from efflab.distill import distill_hints
         >>> without_teacher((step(distill_hints, hint_epochs=2, epochs=6, learning_rate=0.005),))
@@ -136,7 +150,7 @@ def without_teacher(recipe: Recipe) -> Recipe:
     check_recipe(recipe)
     if not any("teacher" in one.technique.inputs for one in recipe):
         raise ValueError(f"one step must learn from a teacher, such as distill_predictions, but none does: {recipe!r}")
-    return tuple(_alone(one) if "teacher" in one.technique.inputs else one for one in recipe)
+    return tuple(_alone(one, recipe[:i]) if "teacher" in one.technique.inputs else one for i, one in enumerate(recipe))
 
 
 def n_epochs(one: Step) -> int:
@@ -167,11 +181,14 @@ def verdict(pairs: Sequence[Pair]) -> Verdict:
     return Verdict(mean, mean - half, mean + half, n)
 
 
-def _alone(one: Step) -> Step:
-    most = fine_tune.knobs["epochs"].ends[1]
-    if n_epochs(one) > int(most):
-        raise ValueError(f"{one.technique.name} trains for {n_epochs(one)} epochs, and plain training takes {most}")
-    return step(fine_tune, epochs=n_epochs(one), learning_rate=one.values["learning_rate"])
+def _alone(one: Step, before: Recipe) -> Step:
+    """Plain training in place of a step with a teacher."""
+    keeps = any(earlier.technique in CODING for earlier in before)
+    technique, settings = (distill_predictions, {"soft": 0.0}) if keeps else (fine_tune, {})
+    epochs, most = n_epochs(one), int(str(technique.knobs["epochs"].ends[1]))
+    if epochs > most:
+        raise ValueError(f"{one.technique.name} trains for {epochs} epochs, and plain training takes {most}")
+    return step(technique, **settings, epochs=epochs, learning_rate=one.values["learning_rate"])
 
 
 class _Training:
