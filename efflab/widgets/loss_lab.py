@@ -186,7 +186,8 @@ def _asked_for(terms: LossTerms, settings: Mapping[str, Setting]) -> Weighed:
 
 def _about(lab: Lab, student: Recipe, terms: LossTerms) -> str:
     made = ", then ".join(one.technique.label for one in student) or "the teacher itself"
-    return f"Teacher: {lab.name}. Student: {made}. Measured on {len(terms.labels)} training images."
+    batch = f"{len(terms.labels)} training images"
+    return f"Teacher: {lab.name}. Student: {made}. A pull is the length of a gradient, on {batch}."
 
 
 def _line(text: str, label: str) -> str:

@@ -73,7 +73,10 @@ def test_it_begins_with_the_loss_that_techniques_train_with(panel, terms):
     assert panel.weighed == terms.at(4.0, 0.9, RIGHT)
     assert panel.readout.sentence == panel.weights.shown.sentence
     assert panel.readout.sentence.startswith("Asked for 90 % soft, got ")
-    assert "Teacher: a teacher. Student: start student. Measured on 128 training images." in panel.note.value
+    assert (
+        "Teacher: a teacher. Student: start student. A pull is the length of a gradient, on 128 training images."
+        in panel.note.value
+    )
     assert "measured" in panel.note.value
     assert "computed" in panel.formulas.value
 
