@@ -91,7 +91,8 @@ def _outlines(found: "SoftAnswer", shown: Sequence[int]) -> Json:
     """The answer at temperature 1, behind and wider than the bars."""
     percents = [100 * float(found.plain[number]) for number in shown]
     plain = bars("temperature 1", range(len(shown)), percents, [""] * len(shown), {"color": "rgba(0,0,0,0)"})
-    return plain | {"width": 0.9, "marker": {"color": "rgba(0,0,0,0)", "line": {"color": BASE, "width": 1.5}}}
+    edge = {"color": "rgba(0,0,0,0)", "line": {"color": BASE, "width": 1.5}}
+    return plain | {"width": 0.9, "marker": edge, "showlegend": found.temperature != 1}
 
 
 def _bars(found: "SoftAnswer", shown: Sequence[int]) -> Json:

@@ -70,6 +70,7 @@ def test_at_temperature_1_nothing_is_compared_with_itself():
     plain = SoftAnswer(torch.eye(8)[None], 1, 7, 50, 1.0, PLAIN, PLAIN)
     picture = soft_answer(plain, CLASSES)
     assert "in place of" not in picture.sentence
+    assert [trace.showlegend for trace in picture.figure.data if trace.type == "bar"] == [False, None]
     assert "one with 99.0 % (right)" in picture.sentence
     assert list(picture.table.columns) == ["class", "at temperature 1"]
 
