@@ -185,7 +185,7 @@ class LossTerms:
 
 
 def loss_terms(lab: "Lab", student: Recipe, *, n_images: int = N_IMAGES, progress: Progress | None = None) -> LossTerms:
-    """The terms of a recipe's network, with the base of the lab as the teacher, on the first training images.
+    """The terms of a recipe's network, with the teacher of the lab, on the first training images.
 
     Example:
         >>> from efflab import Lab, start_student, step
@@ -199,7 +199,7 @@ def loss_terms(lab: "Lab", student: Recipe, *, n_images: int = N_IMAGES, progres
     """
     train = lab.data.train
     made = lab.build(student, progress=progress)
-    return LossTerms(made, lab.build(()), train.images[:n_images], train.labels[:n_images], lab.data.classes)
+    return LossTerms(made, lab.teacher, train.images[:n_images], train.labels[:n_images], lab.data.classes)
 
 
 def _share(soft: float, soft_pull: float, hard_pull: float) -> float:

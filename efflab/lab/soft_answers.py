@@ -1,7 +1,7 @@
 """What a teacher answers to the validation images, softened: an image's doubt, and which classes look alike to it.
 
-The teacher is the base of a lab. It looks at each image once; softening its logits afterwards costs next to nothing,
-so that a temperature can follow a hand.
+The teacher is that of a lab: its base, unless it has another. It looks at each image once; softening its logits
+afterwards costs next to nothing, so that a temperature can follow a hand.
 
 Reference: Hinton, Vinyals and Dean, Distilling the knowledge in a neural network, 2015, arXiv 1503.02531, section 2.
 
@@ -60,7 +60,7 @@ class SoftAnswer:
 class SoftAnswers:
     """The logits of all images, from which each answer is softened. Make one with `soft_answers`.
 
-    logits: (n, classes) float64; images: (n, c, h, w); labels: (n,); classes: their names. baseline: how often the
+    logits: (n, classes) float64; images: (n, c, h, w); labels: (n,); classes: their names. teaching: how often the
     teacher is right.
     """
 
@@ -68,7 +68,7 @@ class SoftAnswers:
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
-    baseline: Evaluation
+    teaching: Evaluation
 
     @cached_property
     def order(self) -> Tensor:
@@ -104,7 +104,7 @@ class SoftAnswers:
 
 
 def soft_answers(lab: "Lab") -> SoftAnswers:
-    """Ask the base of a lab for all validation images, once.
+    """Ask the teacher of a lab for all validation images, once.
 
     Example:
         >>> from efflab import Lab
@@ -117,11 +117,11 @@ def soft_answers(lab: "Lab") -> SoftAnswers:
         ValueError: the model cannot read the images, or does not give a number for each class.
     """
     split, n_classes = lab.data.validation, lab.data.n_classes
-    baseline = lab.baseline  # first, for it says in words why a model cannot answer
-    logits = logits_of(lab.build(()), split.images)
+    teaching = lab.teaching  # first, for it says in words why a model cannot answer
+    logits = logits_of(lab.teacher, split.images)
     if logits.shape[1] != n_classes:
         raise ValueError(f"the teacher must give a number for each of {n_classes} classes, not {logits.shape[1]}")
-    return SoftAnswers(logits.double(), split.images, split.labels, tuple(lab.data.classes), baseline)
+    return SoftAnswers(logits.double(), split.images, split.labels, tuple(lab.data.classes), teaching)
 
 
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:

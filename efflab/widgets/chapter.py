@@ -107,7 +107,7 @@ class Chapter:
         return SideBySide(lab, gate=gate, journal=self.journal, chapter=self.chapter, **options)
 
     def softened(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Softened:
-        """What the base of a lab answers, softened. `prediction` is asked for first; options: as for `Softened`.
+        """What the teacher of a lab answers, softened. `prediction` is asked for first; options: as for `Softened`.
 
         Raises:
             TypeError: `Softened` has no such option.

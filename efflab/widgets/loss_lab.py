@@ -20,8 +20,8 @@ from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.parts import code_html, side_by_side
 from efflab.widgets.running import Running
-from efflab.widgets.softened import check_settings
-from efflab.widgets.states_stage import recipe_lines
+from efflab.widgets.softened import check_settings, teacher_text
+from efflab.widgets.states_stage import lab_line, recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Turns, worker
@@ -38,7 +38,7 @@ BUILDING = "The student is being made ..."
 
 
 class LossLab(Panel):
-    """The loss of one student whose teacher is the base of the lab. Make one with `chapter.loss_lab(lab, student)`.
+    """The loss of one student with the teacher of the lab. Make one with `chapter.loss_lab(lab, student)`.
 
     student: a recipe; one that trains, trains first.
     start: settings to begin with: temperature, soft, reduction, squared.
@@ -159,17 +159,18 @@ class LossLab(Panel):
         self.landscape.show_picture(landscape)
         self._tell(_about(self.lab, self.student, terms), badge("measured", MEASURED))
         self.formulas.value = _line(landscape.sentence, badge("computed", COMPUTED))
-        self.code.value = code_html(script(self.student, weighed), "the same in Python")
+        self.code.value = code_html(script(self.student, weighed, self.lab.name), "the same in Python")
         self.readout.sentence = weights.sentence
         if all(settings[name] == value for name, value in self.at.items()):
             self.tell_answer(self.gate, self._answer(self))
 
 
-def script(student: Recipe, weighed: Weighed) -> str:
-    """The terms in Python."""
+def script(student: Recipe, weighed: Weighed, name: str) -> str:
+    """The terms in Python. name: of the lab."""
     variant = f"Variant({weighed.variant.reduction!r}, is_squared={weighed.variant.is_squared})"
     return "\n".join(
         [
+            lab_line(name),
             *(recipe_lines(student) if student else ["recipe = ()"]),
             "from efflab.lab.loss_terms import Variant, loss_terms",
             "terms = loss_terms(lab, recipe)",
@@ -185,9 +186,9 @@ def _asked_for(terms: LossTerms, settings: Mapping[str, Setting]) -> Weighed:
 
 
 def _about(lab: Lab, student: Recipe, terms: LossTerms) -> str:
-    made = ", then ".join(one.technique.label for one in student) or "the teacher itself"
+    made = ", then ".join(one.technique.label for one in student) or "the base itself"
     batch = f"{len(terms.labels)} training images"
-    return f"Teacher: {lab.name}. Student: {made}. A pull is the length of a gradient, on {batch}."
+    return f"Teacher: {teacher_text(lab)}. Student: {made}. A pull is the length of a gradient, on {batch}."
 
 
 def _line(text: str, label: str) -> str:

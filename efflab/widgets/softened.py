@@ -17,6 +17,7 @@ from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.parts import button, code_html, line_text, side_by_side
+from efflab.widgets.states_stage import lab_line
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
 from efflab.widgets.worker import worker
@@ -24,14 +25,14 @@ from efflab.widgets.worker import worker
 Answered = Callable[["Softened"], Answer | None]
 SCALES = Choice(("linear", LOGARITHMIC), "scale of the bars")
 MEASURED = (
-    "What the base of the lab, the teacher, really gives for each validation image: its logits, divided by the "
+    "What the teacher of the lab really gives for each validation image: its logits, divided by the "
     "temperature, then softmax."
 )
 ASKING = "Asking the teacher for all validation images ..."
 
 
 class Softened(Panel):
-    """What the base of a lab answers, softened. Make one with `chapter.softened(lab)`.
+    """What the teacher of a lab answers, softened. Make one with `chapter.softened(lab)`.
 
     start: settings to begin with: temperature, image (its place in the order of doubt), scale.
     gate: a prediction that must be made before the controls unlock.
@@ -153,7 +154,7 @@ class Softened(Panel):
         self.map.show_picture(alike)
         self.said.value = line_text(alike.sentence)
         self._tell(_about(self.lab, answers), badge("measured", MEASURED))
-        self.code.value = code_html(script(shown), "the same in Python")
+        self.code.value = code_html(script(shown, self.lab.name), "the same in Python")
         self.readout.sentence = picture.sentence
         if all(settings[name] == value for name, value in self.at.items()):
             self.tell_answer(self.gate, self._answer(self))
@@ -167,10 +168,11 @@ def check_settings(knobs: Mapping[str, Knob], settings: Mapping[str, Value]) -> 
         knobs[name].check(name, value)
 
 
-def script(shown: SoftAnswer) -> str:
-    """The answer to the image and the map in Python."""
+def script(shown: SoftAnswer, name: str) -> str:
+    """The answer to the image and the map in Python. name: of the lab."""
     return "\n".join(
         [
+            lab_line(name),
             "from efflab.lab.soft_answers import soft_answers",
             "answers = soft_answers(lab)",
             f"one = answers.at({shown.place}, temperature={shown.temperature})",
@@ -178,6 +180,11 @@ def script(shown: SoftAnswer) -> str:
             f"print(answers.alike(temperature={shown.temperature}))",
         ]
     )
+
+
+def teacher_text(lab: Lab) -> str:
+    """Who teaches, in words."""
+    return lab.name if lab.teacher is lab.build(()) else f"the one of {lab.name}"
 
 
 def _knobs(lab: Lab) -> dict[str, Knob]:
@@ -191,5 +198,6 @@ def _asked_for(answers: SoftAnswers, settings: Mapping[str, Setting]) -> SoftAns
 
 
 def _about(lab: Lab, answers: SoftAnswers) -> str:
-    score = f"{score_text(answers.baseline.value, answers.baseline.task)} {answers.baseline.task.score_name}"
-    return f"The teacher is {lab.name}: {score} on {answers.baseline.n:,} validation images. Move the temperature."
+    teaching = answers.teaching
+    score = f"{score_text(teaching.value, teaching.task)} {teaching.task.score_name}"
+    return f"The teacher is {teacher_text(lab)}: {score} on {teaching.n:,} validation images. Move the temperature."

@@ -122,6 +122,11 @@ def test_the_networks_of_the_lab_stay_as_they_are(lab):
     assert all(weight.grad is None for weight in lab.build(STUDENT).parameters())
 
 
+def test_a_teacher_that_is_not_the_base_is_the_one_that_teaches(lab, terms):
+    own = Lab(support.tiny_mlp(3), lab.data, teacher=lab.build(()))
+    assert loss_terms(own, STUDENT, n_images=40).at(4.0, 0.9) == terms.at(4.0, 0.9)
+
+
 def test_a_student_without_weights_is_refused(lab):
     class Still(nn.Module):
         def forward(self, images):

@@ -56,7 +56,7 @@ def test_the_wrong_ones_are_found_where_they_stand_in_the_order(answers, lab):
     expected = [place for place in range(1, n + 1) if (one := answers.at(place, 1.0)).answer != one.label]
     assert list(answers.wrong) == expected
     assert 0 < len(expected) < n
-    assert answers.baseline.value == pytest.approx(1 - len(expected) / n)
+    assert answers.teaching.value == pytest.approx(1 - len(expected) / n)
 
 
 def test_what_looks_alike_is_the_mean_answer_to_each_class(answers, lab, plain):
@@ -84,6 +84,12 @@ def test_the_teacher_looks_once(lab):
         found.alike(temperature)
         found.at(3, temperature)
     assert calls == []
+
+
+def test_a_teacher_that_is_not_the_base_is_the_one_that_is_asked(lab, answers):
+    own = Lab(support.tiny_mlp(3), lab.data, teacher=lab.build(()))
+    assert torch.equal(soft_answers(own).logits, answers.logits)
+    assert soft_answers(own).teaching.value == answers.teaching.value != own.baseline.value
 
 
 @pytest.mark.parametrize("place", [0, 51, -1])

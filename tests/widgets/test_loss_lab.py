@@ -134,7 +134,7 @@ def test_the_code_of_the_teacher_as_its_own_student_runs(lab):
     scope = {"lab": lab}
     exec(shown, scope)
     assert scope["weighed"] == panel.weighed
-    assert "Student: the teacher itself." in panel.note.value
+    assert "Student: the base itself." in panel.note.value
 
 
 def test_no_student_is_made_before_the_prediction_which_gets_its_answer_where_it_was_asked(lab, gate):

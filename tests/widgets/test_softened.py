@@ -157,6 +157,13 @@ def test_a_control_or_value_that_there_is_not_is_named(lab, where):
         Softened(lab, **{where: {"image": 51}})
 
 
+def test_a_teacher_that_is_not_the_base_is_named_as_such(lab):
+    panel = Softened(Lab(support.tiny_mlp(3), lab.data, name="small", teacher=lab.build(())))
+    worker().wait(SECONDS)
+    assert f"The teacher is the one of small: {100 * lab.baseline.value:.1f} % accuracy" in panel.note.value
+    assert "# lab: small" in panel.code.value
+
+
 def test_a_projector_makes_both_pictures_larger(panel):
     panel.project(True)
     assert (panel.bars.projector, panel.map.projector) == (True, True)
