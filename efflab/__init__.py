@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         distill_hints,
         distill_predictions,
         distill_relations,
+        shift_bias,
         start_again,
         start_student,
     )
@@ -91,6 +92,7 @@ __all__ = [
     "run",
     "script",
     "share_weights",
+    "shift_bias",
     "start_again",
     "start_student",
     "step",

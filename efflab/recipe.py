@@ -17,6 +17,7 @@ from efflab.distill import (
     distill_hints,
     distill_predictions,
     distill_relations,
+    shift_bias,
     start_again,
     start_student,
 )
@@ -73,6 +74,7 @@ TECHNIQUES: dict[str, AnyTechnique] = {
         train_centroids,
         start_student,
         start_again,
+        shift_bias,
         distill_predictions,
         distill_hints,
         distill_attention,

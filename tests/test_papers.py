@@ -115,3 +115,16 @@ def test_a_measured_product_stands_below_the_cited_one_of_its_size_batch_and_spa
 def test_nothing_measured_leaves_the_cited_rows_with_their_ratio():
     both = papers.beside_products(papers.table("eie2016").assign(kind="cited"), [])
     assert both.times_faster.tolist() == [2.45, 0.22, 4.83, 0.28, 1.27, 0.11, 2.32, 0.24]
+
+
+def test_the_errors_of_the_missing_digit_are_those_of_the_paper_and_agree_with_its_words():
+    table = papers.table("hinton2015")
+    assert table["source"].eq("Hinton 2015, arXiv 1503.02531, section 3").all()
+    assert (table["test_errors"] <= table["test_images"]).all()
+    without = table[table["transfer_set"] == "no 3"]
+    assert without["test_errors"].tolist() == [206, 109]
+    assert without["errors_on_3"].tolist() == [133, 14]
+    assert without["raised_bias"].tolist() == [0.0, 3.5]
+    last = without.iloc[-1]
+    recall = 1 - last["errors_on_3"] / last["images_of_3"]
+    assert recall == pytest.approx(0.986, abs=0.0005)  # "98.6% of the test 3s correct"

@@ -35,8 +35,9 @@ ROWS = [[name for name in NAMES if name not in CODING or name in code] for code 
 BEYOND = {
     ("hint", 12): r"^the teacher has no hidden layer 12; it has: 1 attention, 2 relu1",
     ("guided", 12): r"^the student has no hidden layer 12; it has: 1 attention, 2 relu1",
+    ("label", 99): r"^label must be a class of this network, which tells 3 classes apart, not 99",
 }
-"""Ends of knobs that count layers: no network of these tests has so many, and the sentence says which it has."""
+"""Ends of knobs that count layers or classes: no network of these tests has so many; the sentence says how many."""
 ANOTHER = {"start_student"}
 """They give a network of ours, whatever the model is."""
 ANEW = {"train_ticket", "start_student", "start_again"}

@@ -3,6 +3,7 @@
 from efflab.data.files import DataError, read_idx
 from efflab.data.folder import from_folder
 from efflab.data.handwriting import digits
+from efflab.data.leaving_out import without_class
 from efflab.data.own import from_arrays
 from efflab.data.scattering import scattered
 from efflab.data.sources import SOURCES, is_available, load
@@ -25,4 +26,5 @@ __all__ = [
     "read_idx",
     "scattered",
     "wilson",
+    "without_class",
 ]

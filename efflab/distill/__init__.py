@@ -1,10 +1,12 @@
 """Distillation: a small network learns from a large one.
 
 Softening makes a teacher's doubt visible, losses say what the student should imitate, and similarity compares what the
-two hold inside. Techniques start a student, and train it on a teacher's predictions, hints, attention or relations.
+two hold inside. Techniques start a student, train it on a teacher's predictions, hints, attention or relations,
+and move the bias of a class that it was never shown.
 """
 
 from efflab.distill.attention import distill_attention, pair_maps
+from efflab.distill.biases import shift_bias
 from efflab.distill.hidden import embedding, hidden_layers, outputs_of
 from efflab.distill.hints import distill_hints, follow_hint, make_regressor
 from efflab.distill.losses import (
@@ -49,6 +51,7 @@ __all__ = [
     "make_regressor",
     "outputs_of",
     "pair_maps",
+    "shift_bias",
     "soft_loss",
     "soften",
     "start_again",

@@ -1,0 +1,116 @@
+"""The missing digit: what a student knows of a class that it was never shown, and what keeps it from saying so.
+
+    1. two students are trained without any image of one class, one on labels alone, one on a teacher's soft answers
+    2. both are judged on all classes: the share of the images of a class that is recognised is its *recall*
+    3. a number is added to the logit of the missing class, as a larger bias would; which is best, validation data say
+
+The logits are computed once. After that, a bias is an addition to one column, so all of them are tried in milliseconds.
+
+Reference: Hinton, Vinyals and Dean, Distilling the knowledge in a neural network, 2015, arXiv 1503.02531, section 3.
+
+Where we simplify: the bias is chosen and judged on the same validation images, which flatters it a little; the paper
+does so on its test images. At work: choose on one part, judge on another.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor, nn
+
+from efflab.data import Data
+from efflab.distill import shift_bias
+from efflab.knobs import Range
+from efflab.measure import Evaluation
+from efflab.measure.accuracy import by_class
+from efflab.training import predict
+
+if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
+    import pandas as pd
+
+BIAS = shift_bias.knobs["by"]
+"""The knob of `shift_bias`: the numbers that are tried, too."""
+
+
+@dataclass(frozen=True)
+class BiasCurve:
+    """What each bias would make of a student, on validation data; scores are fractions.
+
+    by: what is added, rising; overall: the score on all images; recall: that on the images of the missing class.
+    """
+
+    by: tuple[float, ...]
+    overall: tuple[float, ...]
+    recall: tuple[float, ...]
+
+    @property
+    def best(self) -> float:
+        """The bias with the best overall score; of several, the one that changes least."""
+        score, nearest = max((score, -abs(by)) for by, score in zip(self.by, self.overall, strict=True))
+        return next(by for by, one in zip(self.by, self.overall, strict=True) if one == score and abs(by) == -nearest)
+
+
+@dataclass(frozen=True, eq=False)
+class Unshown:
+    """What a student that was never shown class `label` says of all validation images.
+
+    logits: (n, classes), as it gives them, with no bias moved. data: its `validation` has the labels.
+    """
+
+    logits: Tensor
+    data: Data
+    label: int
+    is_partial: bool = False
+
+    def evaluation(self, by: float = 0.0) -> Evaluation:
+        """How often it is right with `by` more in the bias of the missing class."""
+        shifted = self.logits.clone()
+        shifted[:, self.label] += by
+        task, labels = self.data.task, self.data.validation.labels
+        answers = task.answers(shifted)
+        return Evaluation(answers, task.scores(answers, labels), len(labels), task)
+
+    def recalls(self, by: float = 0.0) -> "pd.DataFrame":
+        """The recall of each class: columns class, n, score, low, high (fractions); NaN for a class without images."""
+        return by_class(self.evaluation(by), self.data)
+
+    def recall(self, by: float = 0.0) -> float:
+        """The share of the images of the missing class that it recognises; NaN where validation has none."""
+        return _recall(self.evaluation(by), self)
+
+    def curve(self) -> BiasCurve:
+        """Score and recall at every step of the knob."""
+        steps = _steps()
+        judged = [self.evaluation(by) for by in steps]
+        return BiasCurve(steps, tuple(one.value for one in judged), tuple(_recall(one, self) for one in judged))
+
+
+@dataclass(frozen=True, eq=False)
+class MissingClass:
+    """Two students that were never shown class `label`: trained on labels alone, and on the teacher's soft answers."""
+
+    label: int
+    alone: Unshown
+    taught: Unshown
+
+
+def ask(model: nn.Module, data: Data, label: int, *, is_partial: bool = False) -> Unshown:
+    """What `model` says of the validation images of `data`; it was trained without class `label`.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    logits = predict(model, data.validation.images)
+    if not 0 <= label < logits.shape[1]:
+        raise ValueError(f"label must be a class of this network, from 0 to {logits.shape[1] - 1}, not {label}")
+    return Unshown(logits, data, label, is_partial)
+
+
+def _recall(evaluation: Evaluation, student: Unshown) -> float:
+    return float(evaluation.scores[student.data.validation.labels == student.label].double().mean())
+
+
+def _steps() -> tuple[float, ...]:
+    assert isinstance(BIAS, Range)
+    n = round((BIAS.high - BIAS.low) / BIAS.step)
+    return tuple(round(float(by), 6) for by in np.linspace(BIAS.low, BIAS.high, n + 1))
