@@ -16,9 +16,11 @@ from efflab.figures.layer_times import layer_times
 from efflab.figures.layers import layers
 from efflab.figures.loss_landscape import loss_landscapes
 from efflab.figures.loss_terms import loss_sweep, loss_weights
+from efflab.figures.missing import bias_curve, missing_recalls
 from efflab.figures.number_line import number_line
 from efflab.figures.pareto import pareto
 from efflab.figures.picture import Picture
+from efflab.figures.representations import aligned_points, cka_map
 from efflab.figures.roofline import roofline
 from efflab.figures.seed_differences import seed_differences
 from efflab.figures.sensitivity import sensitivity
@@ -32,12 +34,15 @@ from efflab.figures.weights import histogram, mask
 __all__ = [
     "Picture",
     "activations",
+    "aligned_points",
+    "bias_curve",
     "bits_by_layer",
     "bits_sensitivity",
     "blocks",
     "changed",
     "channel_sensitivity",
     "dark_knowledge",
+    "cka_map",
     "encoded",
     "filters",
     "frontier_map",
@@ -49,6 +54,7 @@ __all__ = [
     "loss_sweep",
     "loss_weights",
     "mask",
+    "missing_recalls",
     "number_line",
     "pareto",
     "roofline",

@@ -13,17 +13,22 @@ does so on its test images. At work: choose on one part, judge on another.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor, nn
 
-from efflab.data import Data
-from efflab.distill import shift_bias
+from efflab.data import Data, without_class
+from efflab.distill import distill_predictions, shift_bias
 from efflab.knobs import Range
+from efflab.lab.lab import Lab
+from efflab.lab.side_by_side import side_by_side
 from efflab.measure import Evaluation
 from efflab.measure.accuracy import by_class
-from efflab.training import predict
+from efflab.prune import fine_tune
+from efflab.recipe import Recipe, Step, step
+from efflab.training import Progress, predict
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
     import pandas as pd
@@ -78,6 +83,7 @@ class Unshown:
         """The share of the images of the missing class that it recognises; NaN where validation has none."""
         return _recall(self.evaluation(by), self)
 
+    @cached_property
     def curve(self) -> BiasCurve:
         """Score and recall at every step of the knob."""
         steps = _steps()
@@ -92,6 +98,44 @@ class MissingClass:
     label: int
     alone: Unshown
     taught: Unshown
+
+
+def train_without(
+    lab: Lab, student: Step, label: int, *, temperature: float, epochs: int, progress: Progress | None = None
+) -> MissingClass:
+    """Train two students of the base of a lab in turns, without any image of class `label`, and ask both.
+
+    student: the step that starts it, such as step(start_student, width=30). One learns the labels and the other the
+    soft answers alone, with the same first weights, batches, epochs and learning rate. Stopped early, each keeps the
+    best of what it has so far.
+
+    Raises:
+        TypeError: `student` is no step.
+        ValueError: there is no such class, or a technique cannot act on this model.
+    """
+    others = Lab(lab.build(()), without_class(lab.data, label), seed=lab.seed, name=lab.name)
+    alone, taught = recipes(student, temperature=temperature, epochs=epochs)
+    for pair in side_by_side(others, alone, taught, progress=progress):
+        if progress is not None and progress.on_batch is not None:
+            progress.on_batch(pair.done)
+    arms = (pair.alone, pair.taught)
+    asked = (ask(others.build(arm.recipe), others.data, label, is_partial=arm.is_partial) for arm in arms)
+    return MissingClass(label, *asked)
+
+
+def recipes(student: Step, *, temperature: float, epochs: int) -> tuple[Recipe, Recipe]:
+    """What makes the two students of a teacher: alone, and with its soft answers at a temperature.
+
+    Raises:
+        TypeError: `student` is no step.
+    """
+    if not isinstance(student, Step):
+        wanted = "the step that starts it, such as step(start_student, width=30)"
+        raise TypeError(f"student must be {wanted}, not {type(student).__name__} {student!r}")
+    rate = distill_predictions.defaults["learning_rate"]
+    alone = step(fine_tune, epochs=epochs, learning_rate=rate)
+    taught = step(distill_predictions, temperature=temperature, soft=1.0, epochs=epochs, learning_rate=rate)
+    return (student, alone), (student, taught)
 
 
 def ask(model: nn.Module, data: Data, label: int, *, is_partial: bool = False) -> Unshown:

@@ -16,6 +16,8 @@ from efflab.widgets.live_figure import LiveFigure
 from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
+from efflab.widgets.missing import Missing
+from efflab.widgets.representations import Representations
 from efflab.widgets.states import FourStates
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "Kernels",
     "LiveFigure",
     "LossLab",
+    "Missing",
+    "Representations",
     "ServingCalculator",
     "SideBySide",
     "Softened",

@@ -30,6 +30,8 @@ from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
+from efflab.widgets.missing import Missing
+from efflab.widgets.representations import Representations
 from efflab.widgets.states import FourStates
 from efflab.widgets.trainings import styled_trainings
 
@@ -121,6 +123,24 @@ class Chapter:
             TypeError: `LossLab` has no such option.
         """
         return LossLab(lab, student, gate=self.predict(prediction) if prediction else None, **options)
+
+    def missing(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Missing:
+        """Two students that never saw one class. `prediction` is asked for first; options: as for `Missing`.
+
+        Raises:
+            TypeError: `Missing` has no such option.
+        """
+        return Missing(lab, gate=self.predict(prediction) if prediction else None, **options)
+
+    def representations(
+        self, lab: Lab, student: Recipe | Mapping[str, Recipe], *, prediction: str | None = None, **options: Any
+    ) -> Representations:
+        """Layers of teacher and student. `prediction` is asked for first; options: as for `Representations`.
+
+        Raises:
+            TypeError: `Representations` has no such option.
+        """
+        return Representations(lab, student, gate=self.predict(prediction) if prediction else None, **options)
 
     def diagnosis(
         self,

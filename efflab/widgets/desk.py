@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import ipywidgets
 
@@ -18,12 +18,19 @@ if TYPE_CHECKING:  # a bench makes its desk
     from efflab.widgets.bench import Bench
 
 
+class Lockable(Protocol):
+    """What can be taken away from a hand, and given back."""
+
+    def lock(self, is_locked: bool) -> None:
+        """Let nobody move it, or let them again."""
+
+
 class Desk(ipywidgets.VBox):
     """What a hand may touch; controls and buttons are locked and freed together.
 
     train: the buttons that train, above the training's bar. look: the other buttons, below it. running: the bar, if
     it is not a training that runs. batch: the choice of a batch, where one can be chosen beside the controls. more:
-    searches that move a control.
+    what else a hand may touch, such as a search that moves a control.
     """
 
     def __init__(
@@ -34,7 +41,7 @@ class Desk(ipywidgets.VBox):
         project: Callable[[bool], object],
         running: Running | None = None,
         batch: Control | None = None,
-        more: Sequence[Budgeting] = (),
+        more: Sequence[Lockable] = (),
     ) -> None:
         self.controls, self.buttons, self.batch, self._more = dict(controls), (*train, *look), batch, tuple(more)
         self.running = running or Running("Training")

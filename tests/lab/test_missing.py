@@ -10,8 +10,8 @@ from sklearn.metrics import recall_score
 
 from efflab import Lab, distill_predictions, fine_tune, shift_bias, start_student, step
 from efflab.data import Data, Split, without_class
-from efflab.lab.missing import BiasCurve, Unshown, ask
-from efflab.training import predict, train
+from efflab.lab.missing import BiasCurve, Unshown, ask, recipes, train_without
+from efflab.training import Progress, predict, train
 
 LABEL = 1
 
@@ -73,15 +73,15 @@ def test_a_student_recognises_what_it_was_never_shown_once_the_bias_is_raised():
     lab = Lab(whole.build(()), without_class(whole.data, 3))
     recipe = (step(start_student, kind="mlp", width=30), step(distill_predictions, soft=1.0, epochs=30))
     asked = ask(lab.build(recipe), lab.data, 3)
-    best = asked.curve().best
+    best = asked.curve.best
     assert 1 < best < 6  # the paper: 3.5
     assert asked.recall(best) > asked.recall() + 0.3
     assert asked.recall(best) > 0.8
-    assert asked.evaluation(best).value == max(asked.curve().overall) > asked.evaluation().value + 0.03
+    assert asked.evaluation(best).value == max(asked.curve.overall) > asked.evaluation().value + 0.03
 
 
 def test_the_curve_has_every_step_of_the_knob_and_the_scores_at_them(student):
-    curve = student.curve()
+    curve = student.curve
     assert (curve.by[0], curve.by[-1], len(curve.by)) == (-10.0, 10.0, 201)
     assert curve.by[100] == 0.0
     assert curve.by[135] == 3.5
@@ -96,7 +96,7 @@ def test_the_curve_has_every_step_of_the_knob_and_the_scores_at_them(student):
 def test_the_best_bias_by_hand():
     # The two images of class 1 need 2.0 and 3.0 more; at 4.0 more, the image of class 0 is lost.
     student = by_hand([[4.0, 2.0, 0.0], [0.0, 1.0, 4.05], [6.05, 2.0, 0.0]], [1, 1, 0])
-    assert student.curve().best == 3.1
+    assert student.curve.best == 3.1
     assert student.evaluation(3.1).value == 1.0
     assert student.recalls(2.5)["score"].tolist()[:2] == [1.0, 0.5]
 
@@ -104,7 +104,7 @@ def test_the_best_bias_by_hand():
 def test_of_several_best_biases_the_smallest_change_counts():
     assert BiasCurve((-2.0, -1.0, 0.5, 1.0), (0.9, 0.9, 0.8, 0.9), (0.0, 0.0, 0.0, 0.0)).best in (-1.0, 1.0)
     assert BiasCurve((-1.0, 0.0, 2.0, 3.0), (0.1, 0.2, 0.9, 0.9), (0.0, 0.0, 0.0, 0.0)).best == 2.0
-    assert by_hand([[9.0, 0.0, 0.0]], [0]).curve().best == 0.0
+    assert by_hand([[9.0, 0.0, 0.0]], [0]).curve.best == 0.0
 
 
 def test_a_class_without_validation_images_has_no_recall():
@@ -114,3 +114,36 @@ def test_a_class_without_validation_images_has_no_recall():
 def test_a_class_that_the_network_does_not_have_is_refused(lab, others):
     with pytest.raises(ValueError, match="label must be a class of this network, from 0 to 2, not 3"):
         ask(lab.build(()), others, 3)
+
+
+START = step(start_student, kind="mlp", width=6)
+
+
+def test_both_students_are_those_of_their_recipes_on_the_data_without_the_class(lab):
+    whole = Lab(lab.build(()), support.tiny_data(n=400))
+    found = train_without(whole, START, LABEL, temperature=2.0, epochs=2)
+    alone, taught = recipes(START, temperature=2.0, epochs=2)
+    for student, recipe in ((found.alone, alone), (found.taught, taught)):
+        assert torch.equal(student.logits, ask(lab.build(recipe), lab.data, LABEL).logits)
+        assert student.label == LABEL
+        assert LABEL not in student.data.train.labels
+        assert not student.is_partial
+
+
+def test_the_students_differ_in_what_they_learn_from_and_in_nothing_else():
+    (start, alone), (other, taught) = recipes(START, temperature=2.0, epochs=5)
+    assert start == other == START
+    assert taught.values["soft"] == 1.0
+    assert {name: taught.values[name] for name in alone.values} == alone.values
+
+
+def test_the_fraction_done_grows_to_one_and_stop_ends_both(lab):
+    fractions = []
+    train_without(lab, START, 0, temperature=2.0, epochs=1, progress=Progress(on_batch=fractions.append))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    stopped = Progress()
+    stopped.stop()
+    found = train_without(lab, START, 0, temperature=2.0, epochs=5, progress=stopped)
+    assert found.alone.is_partial
+    assert found.taught.is_partial
