@@ -127,7 +127,7 @@ class Representations(Panel):
         """Show the chosen student on so many images, or that it waits for its training."""
         self.clear_error()
         name, n = self.name, self.images
-        worker().submit((id(self), "show"), lambda stale: self._compare(name, n), on_error=self._fail)
+        worker().submit((id(self), "show"), lambda stale: self._follow(name, n), on_error=self._fail)
 
     def choose(self) -> None:
         """Show the pair of layers that is chosen."""
@@ -204,7 +204,7 @@ class Representations(Panel):
             self._lock(False)
         self.refresh()
 
-    def _compare(self, name: str, n: int) -> None:
+    def _follow(self, name: str, n: int) -> None:
         self.train_button.disabled = not self._trains(name)
         if self.compared is None and not self.is_trained:
             self._wait(f"The student “{name}” is not trained yet: press Train.")

@@ -54,6 +54,7 @@ def test_a_student_without_a_training_is_compared_at_once_with_the_deepest_pair(
     assert "measured" in panel.note.value
     assert panel.train_button.disabled
     assert panel.last_error is None
+    assert repr(panel).startswith("Representations(")  # which ipywidgets makes, with methods of its own
 
 
 def test_another_pair_is_drawn_and_named_as_a_hint(panel):
