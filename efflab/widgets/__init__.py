@@ -14,10 +14,10 @@ from efflab.widgets.encoded import EncodedView
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
 from efflab.widgets.loss_lab import LossLab
-from efflab.widgets.side_by_side import SideBySide
-from efflab.widgets.softened import Softened
 from efflab.widgets.missing import Missing
 from efflab.widgets.representations import Representations
+from efflab.widgets.side_by_side import SideBySide
+from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
 
 __all__ = [

@@ -28,10 +28,10 @@ from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
 from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.machine import MachineCard
-from efflab.widgets.side_by_side import SideBySide
-from efflab.widgets.softened import Softened
 from efflab.widgets.missing import Missing
 from efflab.widgets.representations import Representations
+from efflab.widgets.side_by_side import SideBySide
+from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
 from efflab.widgets.trainings import styled_trainings
 

@@ -19,8 +19,8 @@ from efflab.figures import (
     blocks,
     changed,
     channel_sensitivity,
-    dark_knowledge,
     cka_map,
+    dark_knowledge,
     filters,
     frontier_map,
     grid_errors,
@@ -58,7 +58,6 @@ from tests.figures.test_figure_loss_terms import swept
 from tests.figures.test_figure_roofline import CONV, POOL, ROOF, TIMES, WORK
 from tests.figures.test_figure_soft_answers import ALIKE
 from tests.figures.test_figure_soft_answers import FOUND as SURE
-from tests.support import product
 from tests.support import product, tiny_data
 
 NAMED = ("layers", "layer times", "blocks", "channel sensitivity", "grid errors", "bits by layer", "loss weights")
