@@ -70,19 +70,14 @@ OBSERVERS = ("min-max", "MSE")
 TRAINED_BITS = (4, 2)
 METHODS = ("straight-through", "LSQ")
 TEACHER = "resnet8-scattered"
+LEARNER = step(start_student, kind="mlp", width=64)
 TAUGHT: dict[str, Recipe] = {
-    "helps": (
-        step(start_student, kind="mlp", width=64),
-        step(distill_predictions, temperature=4.0, epochs=15, learning_rate=0.003),
-    ),
+    "helps": (LEARNER, step(distill_predictions, temperature=8.0, epochs=15, learning_rate=0.003)),
     "makes no measurable difference": (
-        step(start_student, kind="mlp", width=30),
-        step(distill_predictions, temperature=1.0, epochs=15, learning_rate=0.005),
+        LEARNER,
+        step(distill_predictions, temperature=1.0, epochs=15, learning_rate=0.003),
     ),
-    "hurts": (
-        step(start_student, kind="cnn", width=8),
-        step(distill_predictions, temperature=4.0, epochs=6, learning_rate=0.005),
-    ),
+    "hurts": (LEARNER, step(distill_predictions, temperature=8.0, epochs=3, learning_rate=0.003)),
 }
 """What a teacher does for a student, and a setting in which it does."""
 CURVE_TOLERANCE = 0.005

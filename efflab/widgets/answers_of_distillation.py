@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from efflab.lab.missing import MissingClass
+from efflab.lab.representations import Compared
 from efflab.lab.side_by_side import HELPS, HURTS, SAME, Verdict, verdict
 
 if TYPE_CHECKING:  # the panels ask these functions
@@ -12,6 +14,8 @@ if TYPE_CHECKING:  # the panels ask these functions
 KEYS = {HELPS: "helps", SAME: "same", HURTS: "hurts"}
 """The options of a question, by the word of a verdict."""
 FIVE = 5
+UNTRAINED = "not trained"
+"""What chapter 09 calls its student before any training."""
 
 
 def verdict_of_teacher(panel: "SideBySide") -> str | None:
@@ -47,3 +51,16 @@ def fives_look_like(panel: "Softened") -> str | None:
 def effective_weight(panel: "LossLab") -> float | None:
     """For "what part of the pull comes from the teacher?": percent, as measured at the student's weights."""
     return 100 * panel.weighed.at_weights if panel.weighed else None
+
+
+def recall_of_missing(found: MissingClass) -> float | None:
+    """For "what share of the digit never shown is recognised?": percent, before its bias is raised.
+
+    A training that was stopped early does not answer.
+    """
+    return None if found.taught.is_partial else 100 * found.taught.recall()
+
+
+def first_layers_alike(name: str, compared: Compared) -> float | None:
+    """For "how alike are the first hidden layers?": their CKA, of the student that is `UNTRAINED`; else None."""
+    return float(compared.cka.iloc[0, 0]) if name == UNTRAINED else None

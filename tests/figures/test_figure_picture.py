@@ -115,8 +115,7 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 30
-    assert len(pictures) == 28
+    assert len(pictures) == 34
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name
