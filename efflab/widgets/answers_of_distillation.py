@@ -63,4 +63,4 @@ def recall_of_missing(found: MissingClass) -> float | None:
 
 def first_layers_alike(name: str, compared: Compared) -> float | None:
     """For "how alike are the first hidden layers?": their CKA, of the student that is `UNTRAINED`; else None."""
-    return float(compared.cka.iloc[0, 0]) if name == UNTRAINED else None
+    return float(compared.cka.to_numpy()[0, 0]) if name == UNTRAINED else None
