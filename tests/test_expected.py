@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from efflab import Lab, from_json, models, shipped, step, train_quantized
+from efflab.data import wilson
 from efflab.lab.side_by_side import HELPS, HURTS, SAME
 from efflab.models.make_checkpoints import make
 from efflab.runtime import export_integers
@@ -214,6 +215,24 @@ def test_the_differences_of_the_record_are_those_of_its_scores(distillation):
         found = setting["difference"]
         assert found["mean"] == pytest.approx(sum(differences) / N_SEEDS, abs=2e-4)
         assert (found["low"], found["high"]) == pytest.approx((interval.low, interval.high), abs=4e-4)
+
+
+def test_students_recognise_a_digit_that_they_were_never_shown_once_its_bias_is_raised(distillation):
+    missing = distillation["missing"]
+    assert len(missing["before"]) == len(missing["after"]) == len(distillation["seeds"]) == N_SEEDS
+    assert max(missing["before"]) < 0.6
+    assert min(missing["after"]) > 0.8
+    assert all(by > 0 for by in missing["biases"])
+
+
+@pytest.mark.slow
+def test_a_student_made_anew_knows_the_missing_digit_as_the_recorded_ones_do(maker, distillation):
+    missing = distillation["missing"]
+    student = maker.unshown(Lab.open(missing["network"]))
+    n = int((student.data.validation.labels == missing["label"]).sum())
+    for row, recall in (("before", student.recall()), ("after", student.recall(student.curve.best))):
+        ends = [wilson(round(share * n), n) for share in missing[row]]
+        assert min(low for low, _ in ends) <= recall <= max(high for _, high in ends), row
 
 
 @pytest.mark.slow

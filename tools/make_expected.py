@@ -17,6 +17,7 @@ tests/test_expected.py holds every machine to:
                 curve beside it is the same without training, for both ways to find the grids.
     settings    a student alone and with its teacher, with five seeds: where the teacher helps, makes no difference, and
                 hurts. The verdict is the interval of the five differences, by Student's t.
+    missing     the recall of a digit that five students were never shown, before and after its bias is raised.
 
 The range of what is trained goes from the lowest to the highest end of the seeds' 95 % intervals: what a sixth seed, or
 other images of the same kind, would give. A training keeps the epoch that is best on these same images, so its scores
@@ -50,6 +51,7 @@ from efflab import (
     step,
     train_quantized,
 )
+from efflab.lab.missing import Unshown, train_without
 from efflab.lab.side_by_side import Pair, side_by_side, verdict, without_teacher
 from efflab.measure import Evaluation
 from efflab.recipe import Recipe, to_json
@@ -80,6 +82,7 @@ TAUGHT: dict[str, Recipe] = {
     "hurts": (LEARNER, step(distill_predictions, temperature=8.0, epochs=3, learning_rate=0.003)),
 }
 """What a teacher does for a student, and a setting in which it does."""
+SMALL_TEACHER, UNSHOWN = "mlp-digits", step(start_student, kind="mlp", width=30)
 CURVE_TOLERANCE = 0.005
 """Ten of 2,000 images: those whose two best answers are so close that rounding may exchange them."""
 
@@ -197,7 +200,24 @@ def make_distillation() -> dict[str, Any]:
     """What the file on students holds."""
     lab = Lab.open(TEACHER)
     settings = [_setting(lab, taught) for taught in TAUGHT.values()]
-    return {**_made_with(), **_network(lab), "score": round(lab.baseline.value, 4), "settings": settings}
+    score = round(lab.baseline.value, 4)
+    return {**_made_with(), **_network(lab), "score": score, "settings": settings, "missing": _missing()}
+
+
+def unshown(lab: Lab) -> Unshown:
+    """A student that was never shown a 3, taught by the base of `lab`."""
+    return train_without(lab, UNSHOWN, 3, temperature=4.0, epochs=30).taught
+
+
+def _missing() -> dict[str, Any]:
+    """How many threes five seeds of such a student recognise, before and after the best bias; the ranges are those."""
+    students = [unshown(Lab.open(SMALL_TEACHER, seed=seed)) for seed in SEEDS]
+    biases = [student.curve.best for student in students]
+    rows = {
+        "before": [round(student.recall(), 4) for student in students],
+        "after": [round(student.recall(by), 4) for student, by in zip(students, biases, strict=True)],
+    }
+    return {"network": SMALL_TEACHER, "label": 3, "biases": biases, **rows}
 
 
 def _setting(lab: Lab, taught: Recipe) -> dict[str, Any]:

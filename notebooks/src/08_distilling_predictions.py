@@ -1,0 +1,423 @@
+# %% [markdown]
+# # 08 Distilling predictions
+#
+# **After this chapter you can** make a teacher's doubt visible, write the loss that passes it on, tell from several seeds
+# whether a teacher helped, and say when it will not.
+#
+# 45 minutes, and 40 more for those who go further, in the last part. You need chapter [00](00_start_here.ipynb), and to
+# have trained one network before.
+
+# %% [markdown]
+# ## 1. One knob
+#
+# A label says "this is a 5", and nothing else. A trained network says more: how sure it is, and which other digit it nearly
+# took it for. At first that hardly shows, for its answers are close to 100 %. Divide what it gives by a **temperature**
+# before that becomes probabilities, and the rest appears. Predict, then move the slider to exactly 4.
+#
+# <details><summary>What this lab looks like when it runs (it gives the answer away)</summary>
+#
+# ![The panel: on the left sliders for the temperature and for an image, on the right the image, its ten probabilities as bars,
+# and below them a map of which digits the teacher finds alike](pictures/08_softened.png)
+#
+# </details>
+
+# %%
+from efflab import Lab
+from efflab.widgets import Chapter
+from efflab.widgets.answers_of_distillation import fives_look_like
+
+chapter = Chapter("08")
+lab = Lab.open("resnet8-scattered")
+chapter.softened(lab, prediction="fives_look_like", at={"temperature": 4.0}, answer=fives_look_like)
+
+# %% [markdown]
+# Three things to try:
+#
+# - Choose a doubtful image. At which temperature would you, too, call the picture undecided?
+# - Go down to 0.5. What is left of the doubt?
+# - In the map, find the two digits that the teacher finds most alike, and two that it never confuses.
+
+# %% [markdown]
+# ## 2. How it works
+#
+# The network ends in ten numbers, the **logits** $z$. The softmax makes probabilities of them, and the temperature $T$ divides
+# them before:
+#
+# $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
+#
+# At $T = 1$ these are the usual probabilities. At $T = 4$ a logit that was ahead by 8 is ahead by 2 only: 7 to 1 in place of
+# 3,000 to 1.
+
+# %%
+from efflab.distill import soft_loss, soften
+
+chapter.source(soften)
+
+# %% [markdown]
+# The student is softened in the same way, and compared with the teacher: the **Kullback-Leibler divergence** says how far its
+# answers $q$ are from the teacher's $p$, in nats, and is 0 where both agree (Hinton and others 2015, arXiv 1503.02531):
+#
+# $$L_\text{soft} = T^2 \cdot \frac{1}{n} \sum_\text{images} \sum_i p_i \ln \frac{p_i}{q_i} \qquad\qquad
+# L = \alpha \, L_\text{soft} + (1 - \alpha) \, L_\text{hard}$$
+#
+# The labels have their say in $L_\text{hard}$, the usual cross-entropy at temperature 1. And $T^2$? Softening makes the
+# gradient about that much weaker, and the factor takes that back. Here is the soft loss of two images, for a student that says
+# nothing yet:
+
+# %%
+import torch
+
+teacher_says = torch.tensor([[8.0, 4.0, 0.0], [0.0, 6.0, 0.0]])
+for temperature in (1.0, 4.0, 20.0):
+    answers = [[round(p, 2) for p in row] for row in soften(teacher_says, temperature).tolist()]
+    loss = soft_loss(torch.zeros(2, 3), teacher_says, temperature)
+    print(f"T = {temperature:4}  answers {answers}  soft loss {loss:.2f}")
+
+# %% [markdown]
+# ### Exercise: soften
+#
+# Write `soften(logits, temperature)`. `logits` has a row for each image; the result has the same shape.
+#
+# <details><summary>Hint</summary>
+#
+# `torch.softmax(x, dim=1)` makes probabilities of each row. What has to happen to the logits before?
+#
+# </details>
+
+
+# %%
+def soften(logits, temperature):
+    """The probabilities of the classes at a temperature. logits: (n, classes) -> same shape."""
+    # --- solution
+    return torch.softmax(logits / temperature, dim=1)
+    # --- stub
+    # >>> raise NotImplementedError("write me")
+    # --- end
+
+
+# %%
+chapter.check("soften", soften)
+
+# %% [markdown]
+# ## 3. A student, alone and with its teacher
+#
+# The student has two hidden layers of 64 units, and no convolution. It starts twice from the same random weights, and sees the
+# same images in the same order. Once it learns from labels, once from the teacher above as well. Predict, then press **Train
+# both**, look at both curves, and press **3 more seeds**.
+
+# %%
+from efflab import distill_predictions, start_student, step
+from efflab.widgets.answers_of_distillation import verdict_of_teacher
+
+student = step(start_student, kind="mlp", width=64)
+yours = chapter.side_by_side(
+    lab,
+    taught=distill_predictions,
+    student=student,
+    controls=("temperature", "soft", "epochs"),
+    start={"temperature": 8.0, "soft": 0.9, "epochs": 15, "learning_rate": 0.003},
+    prediction="teacher_helps",
+    answer=verdict_of_teacher,
+)
+yours
+
+# %% [markdown]
+# Three things to try:
+#
+# - Look at the curves: which of the two is ahead after three epochs, and which at the end?
+# - The tab **gained images** has images that the student gets right only with its teacher. Are they doubtful ones?
+# - Set the temperature to 1 and train again. What does the teacher pass on then?
+#
+# <details><summary>What you should have seen</summary>
+#
+# The teacher adds one to two points: 1.7 on average over five seeds, and between 1.1 and 2.4 with 95 % confidence. The student
+# alone is ahead in the first epochs, for labels are the simpler lesson. At temperature 1 the teacher adds nothing that can be measured: it has learned these very
+# images until it was right on all of them, and its answers to them are labels again. What it passes on is how it is *nearly*
+# wrong, and the temperature brings that out.
+#
+# </details>
+
+# %% [markdown]
+# ## 4. Two knobs that compete: temperature and weight
+#
+# The temperature says how much of the doubt is shown, the weight how much it counts against the labels. Both change how hard
+# the teacher pulls at the student, and so does a mistake that is in many programs: `F.kl_div` with `reduction="mean"` divides by
+# the classes as well. Below, the pull itself is measured, as the gradient of each part. Predict, then choose *mean*, *without T squared*,
+# and exactly 90 % at temperature 4.
+
+# %%
+from efflab.widgets.answers_of_distillation import effective_weight
+
+chapter.loss_lab(
+    lab,
+    student=(student,),
+    prediction="effective_weight",
+    at={"temperature": 4.0, "soft": 0.9, "reduction": "mean", "squared": "without T squared"},
+    answer=effective_weight,
+)
+
+# %% [markdown]
+# - Put one of the two right, and then the other. Which one matters more at temperature 4? Which at 20?
+# - With both right, move the temperature from 1 to 20. By how much does the weight that the teacher really has change?
+#
+# (`"mean"` also makes torch warn: one day it shall mean what `"batchmean"` does.)
+#
+# Now a student of only 30 units in each layer, and the question of the paper: **which temperature is best for it?** Find one that beats
+# temperature 1. A single seed does not tell.
+
+# %%
+chapter.side_by_side(
+    lab,
+    taught=distill_predictions,
+    student=step(start_student, kind="mlp", width=30),
+    controls=("temperature", "soft", "epochs"),
+    start={"temperature": 1.0, "soft": 0.9, "epochs": 15, "learning_rate": 0.005},
+)
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# Points that the teacher added to 78.8 %, averages over three seeds: at temperature 1 -0.3, at 2 +0.7, at 3 +1.4, at 4 +0.9, at 8
+# +0.6, at 20 +0.4. The paper found the same for a student with 30 units: between 2.5 and 4 is best. A small student has no room for
+# all that the teacher knows about the wrong classes. And the loss: missing $T^2$ costs a factor of 16 at temperature 4 and of 400
+# at 20, a mean over the classes always one of 10. With both right, the teacher's weight hardly changes with the temperature.
+#
+# </details>
+#
+# ### Exercise: the loss
+#
+# Write `distillation_loss(student_logits, teacher_logits, labels, temperature, soft)`, the $L$ of section 2, with $\alpha$ as
+# `soft`. The result is a tensor with one number.
+#
+# <details><summary>Hint</summary>
+#
+# `F.kl_div(log_q, p, reduction="batchmean")` wants the student's *logarithms* first: `F.log_softmax(..., dim=1)`. For the labels
+# there is `F.cross_entropy(logits, labels)`. One of the two terms needs a factor.
+#
+# </details>
+
+# %%
+from torch.nn import functional as F
+
+
+def distillation_loss(student_logits, teacher_logits, labels, temperature, soft):
+    """Both losses, weighted. logits: (n, classes) each; labels: (n,) -> ()."""
+    # --- solution
+    p = soften(teacher_logits, temperature)
+    log_q = F.log_softmax(student_logits / temperature, dim=1)
+    imitate = temperature**2 * F.kl_div(log_q, p, reduction="batchmean")
+    return soft * imitate + (1 - soft) * F.cross_entropy(student_logits, labels)
+    # --- stub
+    # >>> raise NotImplementedError("write me")
+    # --- end
+
+
+# %%
+chapter.check("distillation_loss", distillation_loss)
+
+# %% [markdown]
+# ## 5. The missing digit
+#
+# How much is in the teacher's doubt? Leave a digit out: the student sees none of its images, and learns from the teacher's soft
+# answers to all others, without a label. Beside it, another one learns from the labels of the others. These are the small digits, with a
+# teacher and students that train in a second. Predict for the 3, press **Train on the others**, and then raise the bias of the
+# missing digit.
+
+# %%
+from efflab.widgets.answers_of_distillation import recall_of_missing
+
+digits = Lab.open("mlp-digits")
+chapter.missing(digits, label=3, temperature=4.0, prediction="recall_of_missing", answer=recall_of_missing)
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# From 39 % of the threes to 94 %, with one number, and without ever having seen one. The other student gets none of them right, and no bias
+# helps it. Below the pictures stands the paper: 86.8 % of the threes, and 98.6 % with the bias raised by 3.5. With 36 threes
+# among the validation images each is 2.8 points, so do not compare too closely.
+#
+# What the student has learned is which strokes of an 8, a 5 or a 9 are those of a 3. That no 3 ever came has lowered its bias, and that
+# is all that has to be put right.
+#
+# </details>
+
+# %% [markdown]
+# ## 6. When it does not help
+#
+# A teacher may do nothing, and it may do harm. Go back to the bench of section 3, say before what you expect, and train with a few
+# seeds: at temperature 1; and at temperature 8 with 3 epochs in place of 15. And here is a teacher that is worse than its
+# student:
+
+# %%
+from efflab import models
+
+poor = lab.build((step(start_student, kind="mlp", width=10), step(distill_predictions, epochs=1)))
+worse = Lab(models.load("resnet8-scattered"), lab.data, name="a poor teacher", teacher=poor)
+chapter.side_by_side(
+    worse,
+    taught=distill_predictions,
+    student=student,
+    controls=("temperature", "soft", "epochs"),
+    start={"temperature": 8.0, "soft": 0.9, "epochs": 15, "learning_rate": 0.003},
+)
+
+# %% [markdown]
+# <details><summary>What you should have seen</summary>
+#
+# Over five seeds: at temperature 1 no difference that can be measured; with 3 epochs 4.6 points
+# less, between 2.9 and 6.2. Soft targets take longer to learn, so with little time labels are the better teacher: "a good teacher is patient". And a teacher with
+# 70 % or so passes on its mistakes as well: the more it counts, the more the student becomes like it.
+#
+# </details>
+
+# %% [markdown]
+# ## 7. The budget
+#
+# Make a student **under 5 kB packed** that beats itself alone by **at least 2 points**, on average over 3 seeds. The student, the
+# losses and all techniques of the course are yours; *alone* is the same recipe, with plain training in place of each step that has a
+# teacher. No hints. It is hard: the smaller a student is, the less of the teacher's doubt it has room for. Both arms are trained three times when the
+# cell runs, in the background, for a minute or two.
+
+# %%
+from efflab import prune_weights, share_weights
+from efflab.budget import TaughtBudget
+
+budget = TaughtBudget(n_bytes=5000, gained=0.02)
+
+# %% tags=["student-only"]
+small = step(share_weights, bits=4)
+recipe = (
+    step(start_student, kind="mlp", width=8),
+    step(distill_predictions),
+    small,
+)  # change it until the budget is met
+chapter.judge(lab, recipe, budget)
+
+# %% tags=["solution-only"]
+learn = [step(distill_predictions, temperature=8.0, epochs=n, learning_rate=0.003) for n in (8, 6, 10)]
+prune = [step(prune_weights, sparsity=s) for s in (0.8, 0.94)]
+small = step(share_weights, bits=4)
+recipe = (step(start_student, kind="mlp", width=64), learn[0], prune[0], learn[1], prune[1], learn[2], small)
+chapter.judge(lab, recipe, budget)
+
+# %% [markdown]
+# ## 8. The paper beside you
+#
+# Hinton, Vinyals and Dean on MNIST: errors on 10,000 test images. The last row is the student of section 3, on validation data,
+# once it is trained.
+
+# %%
+chapter.paper("hinton2015", yours)
+
+# %% [markdown]
+# Their student is large: 1,200 and 800 units in each layer, and their teacher was trained with dropout and jittered images, so that its
+# doubt about the training images is real. Yours has learned its 12,000 images by heart, and must be heated to 8 before it says
+# more than a label. Their student alone makes twice the errors of the one that was taught. Nearest to that comes a student with few
+# labels and many images (*Going further*).
+
+# %% [markdown]
+# ## 9. Three questions
+
+# %%
+chapter.quiz("no_doubt")
+
+# %%
+chapter.quiz("one_seed")
+
+# %%
+chapter.quiz("which_teacher")
+
+# %% [markdown]
+# ## What to remember
+#
+# - A teacher's answer says more than a label: how sure it is, and what else it could be. A temperature makes that visible.
+# - The soft loss is the divergence times T squared, the sum over classes and the mean over images. Check what it really weighs.
+# - Compare with the same student alone, over several seeds. Sometimes the answer is: no difference.
+#
+# At work: [knowledge distillation in PyTorch](https://docs.pytorch.org/tutorials/beginner/knowledge_distillation_tutorial.html).
+#
+# That was the chapter. Whoever has more time goes further below, in any order.
+
+# %% [markdown]
+# ## Going further
+#
+# Four ideas, each by itself. Of the cells above they need only the first one.
+
+# %% [markdown]
+# ### Born again (10 minutes)
+#
+# Must the teacher be larger? Let a network teach one of its own shape, which starts from new weights (Furlanello and others
+# 2018, arXiv 1805.04770). How much would you expect? Here the teacher is the
+# small network of the digits, and both train in seconds.
+
+# %%
+from efflab import distill_predictions, start_again, step
+
+small = Lab.open("mlp-digits")
+chapter.side_by_side(
+    small, taught=distill_predictions, student=step(start_again), start={"temperature": 4.0, "epochs": 10}
+)
+
+# %% [markdown]
+# ### Recovery after a cut (10 minutes)
+#
+# Distillation needs no new student. Below, 95 % of the weights of a network are removed, and what is left is trained: on labels
+# alone, and with the network before the cut as its teacher. (Zeros stay zeros. The same works after rounding and after sharing
+# weights.)
+
+# %%
+from efflab import distill_predictions, prune_weights, step
+
+whole = Lab.open("cnn-scattered")
+chapter.side_by_side(
+    whole,
+    taught=distill_predictions,
+    student=step(prune_weights, sparsity=0.95),
+    start={"temperature": 4.0, "epochs": 3},
+)
+
+# %% [markdown]
+# ### Few labels, many images (10 minutes)
+#
+# A teacher needs no labels for its lessons. Suppose that only 1,000 images have one. The student alone has these; the one with a
+# teacher has all 12,000 images, and the teacher's answers to them. (Honestly: this teacher was trained with all labels. On MNIST, a teacher
+# that had seen the same 1,000 labels only still brought a student with two layers of 64 units from 88.9 to 93.5 %.)
+
+# %%
+from dataclasses import replace
+
+from efflab import distill_predictions, fine_tune, start_student, step, technique
+from efflab.data import Split
+
+
+@technique
+def learn_from_few(model, *, data, seed=0, progress=None):
+    """Plain training on the first 1,000 images and their labels."""
+    few = replace(data, train=Split(data.train.images[:1000], data.train.labels[:1000]))
+    return fine_tune(model, data=few, epochs=30, learning_rate=0.003, seed=seed, progress=progress)
+
+
+# %%
+chapter.side_by_side(
+    lab,
+    taught=distill_predictions,
+    student=step(start_student, kind="mlp", width=64),
+    alone=(step(learn_from_few),),
+    start={"temperature": 8.0, "soft": 1.0, "epochs": 10, "learning_rate": 0.003},
+)
+
+# %% [markdown]
+# ### Your own network (10 minutes)
+#
+# `distill_predictions` takes any two networks that read the same images and tell the same classes apart. Put your own student in
+# the place of `mine`: the base of the lab is the student then, and the teacher is given beside it.
+
+# %%
+from torch import manual_seed, nn
+
+from efflab import distill_predictions, models
+
+manual_seed(0)
+mine = nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU(), nn.Linear(16, 10))
+own = Lab(mine, lab.data, name="mine", teacher=models.load("resnet8-scattered"))
+chapter.side_by_side(own, taught=distill_predictions, student=(), start={"temperature": 8.0, "epochs": 10})
