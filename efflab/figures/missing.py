@@ -6,7 +6,7 @@ moved, stands as a line across it.
 Reference: Hinton et al., Distilling the knowledge in a neural network, 2015, arXiv 1503.02531, section 3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -31,6 +31,7 @@ def missing_recalls(found: MissingClass, by: float) -> Picture:
     """The recall of each class for both students, with `by` more in the bias of the missing class, and before."""
     table = _recalls(found, by)
     traces = [trace for name in SIDES for trace in (_bars(table, found, name), _before(table, name))]
+    traces.append(_line("before the bias moved", [None], [None], {"color": BASE}))  # for the legend alone
     name = _class(found)
     ticks = [f"<b>{one}<br>never shown</b>" if one == name else one for one in table["class"]]
     layout = {
@@ -106,6 +107,7 @@ def _before(table: pd.DataFrame, name: str) -> Json:
     return {
         "type": "bar",
         "name": f"{name}, before",
+        "showlegend": False,
         "x": [index + place for index in range(len(table))],
         "base": [100 * recall - FLAT / 2 for recall in table[f"{name} before"].fillna(0.0)],
         "y": [FLAT] * len(table),
@@ -136,20 +138,22 @@ def _line(name: str, xs: Sequence[float | None], ys: Sequence[float | None], loo
 def _sentence(found: MissingClass, by: float) -> str:
     name, n = _class(found), found.taught.evaluation().n
     n_class = int((found.taught.data.validation.labels == found.label).sum())
-    said = "; ".join(f"{side}: {_scores(student, by)}" for side, student in _students(found).items())
     bias = f"With {by:+.1f} in its bias" if by else "With its bias as it was learned"
+    alone, taught = ((_scores(one, by), _before_text(one, by)) for one in (found.alone, found.taught))
     return (
-        f"{name} was never shown. {bias}, recognised of the {n_class:,} validation images of {name}, and right on all "
-        f"{n:,} validation images: {said}."
+        f"{name} was never shown. {bias}, the student alone recognises {alone[0][0]} of the {n_class:,} validation "
+        f"images of {name}, and is right on {alone[0][1]} of all {n:,}{alone[1]}; the student with teacher recognises "
+        f"{taught[0][0]}, and is right on {taught[0][1]}{taught[1]}."
     )
 
 
-def _scores(student: Unshown, by: float) -> str:
-    """Recall of the missing class and score now, and before where a bias was moved."""
-    pair: Callable[[float], str] = lambda at: (  # noqa: E731  # two numbers, told twice
-        f"{percent_text(student.recall(at))} and {percent_text(student.evaluation(at).value)}"
-    )
-    return pair(by) + (f" (before {pair(0.0)})" if by else "")
+def _scores(student: Unshown, by: float) -> tuple[str, str]:
+    """Recall of the missing class, and the score on all images."""
+    return percent_text(student.recall(by)), percent_text(student.evaluation(by).value)
+
+
+def _before_text(student: Unshown, by: float) -> str:
+    return f" (before {' and '.join(_scores(student, 0.0))})" if by else ""
 
 
 def _with_interval(row: "pd.Series[float]", name: str) -> str:

@@ -33,11 +33,12 @@ def cka_map(cka: pd.DataFrame, teacher_layer: str, student_layer: str) -> Pictur
         "z": cka.to_numpy(),
         "zmin": 0,
         "zmax": 1,
-        "colorbar": {"title": {"text": "CKA"}},
+        "showscale": False,  # the numbers stand in the cells, and a narrow page has no room for more
         "hovertemplate": "CKA %{z:.3f}<extra></extra>",
     }
     axis: Json = {"showgrid": False, "ticks": "", "tickangle": 0}
     layout = {
+        "title": {"text": "CKA, from 0 to 1 (measured)"},
         "xaxis": axis | _named(cka.columns, "layer of the student", [-0.5, len(cka.columns) - 0.5]),
         "yaxis": axis | _named(cka.index, "layer of the teacher", [len(cka.index) - 0.5, -0.5]),
         "shapes": [_frame(row, column, WHITE, 6), _frame(row, column, BLACK, 2)],
@@ -68,7 +69,6 @@ def aligned_points(
     reach = 1.1 * float(np.abs(np.concatenate([points.x.numpy(), points.y.numpy()])).max())
     layout = _planes(reach) | {"annotations": [_title(number, side) for number, side in enumerate(sides.items())]}
     layout["legend"] = {"y": -0.14, "yanchor": "top"}
-    layout["margin"] = {"t": 60}
     table = _points_table(points, index, present, classes)
     return Picture(draw(traces, layout), _points_sentence(points, len(index), teacher_layer, student_layer), table)
 
@@ -152,13 +152,13 @@ def _names(xy: np.ndarray, index: np.ndarray, present: Sequence[int], classes: S
 def _planes(reach: float) -> Json:
     """Two square planes with the same scale; the unit is that both clouds have size 1."""
     axis: Json = {"range": [-reach, reach], "showticklabels": False, "ticks": "", "mirror": True}
-    first, second = {"title": {"text": "main direction 1"}}, {"title": {"text": "main direction 2"}}
+    first, second = {"title": {"text": "direction 1"}}, {"title": {"text": "direction 2"}}
     left, right = [0, 0.5 - GAP / 2], [0.5 + GAP / 2, 1]
     return {
         "xaxis": axis | first | {"domain": left},
         "xaxis2": axis | first | {"domain": right, "anchor": "y2"},
-        "yaxis": axis | second | {"scaleanchor": "x", "constrain": "domain"},
-        "yaxis2": axis | {"anchor": "x2", "scaleanchor": "x2", "constrain": "domain"},
+        "yaxis": axis | second | {"scaleanchor": "x", "constrain": "domain", "constraintoward": "bottom"},
+        "yaxis2": axis | {"anchor": "x2", "scaleanchor": "x2", "constrain": "domain", "constraintoward": "bottom"},
     }
 
 
@@ -166,9 +166,9 @@ def _title(number: int, side: tuple[str, tuple[np.ndarray, float]]) -> Json:
     name, (_, explained) = side
     whose, layer = name.split(", ", 1)
     return {
-        "text": f"<b>{whose}</b>, {layer}<br>{percent_text(explained, 0)} of the variance",
+        "text": f"<b>{whose}</b> {layer}<br>variance {percent_text(explained, 0)}",
         "xref": "x2 domain" if number else "x domain",
-        "yref": "paper",
+        "yref": "y2 domain" if number else "y domain",
         "x": 0.5,
         "y": 1.0,
         "yanchor": "bottom",

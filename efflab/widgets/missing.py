@@ -249,13 +249,14 @@ def _about(found: MissingClass) -> str:
 
 def _paper() -> str:
     """Hinton's figures, to be opened."""
-    table = papers.table("hinton2015")
+    whole = papers.table("hinton2015")
+    sources, table = ", ".join(dict.fromkeys(whole["source"])), whole.drop(columns="source")
     head = "".join(f"<th scope='col'>{escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
     rows = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in table.itertuples(index=False))
     shown = f"<table class='efflab-machine'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return (
-        f"<details class='efflab-fold'><summary>The same in the paper, on MNIST {badge('cited')}</summary>"
-        f"{scrolling(shown, 'the figures of the paper')}</details>"
+        f"<details class='efflab-fold'><summary>The same on MNIST {badge('cited')}</summary>"
+        f"<p>{escape(sources)}</p>{scrolling(shown, 'the figures of the paper')}</details>"
     )
 
 

@@ -71,7 +71,7 @@ class Representations(Panel):
         self.layers = LayerDesk(self.pair)
         self.desk = Desk(shown, [self.train_button], [], self.project, more=[self.layers])
         self.note, self.hint, self.code = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self.map, self.points = PictureView(height=320), PictureView(height=440)
+        self.map, self.points = PictureView(height=320), PictureView(height=400)
         stage = ipywidgets.VBox([self.note, self.map, self.points, self.hint, self.code])
         stage.add_class("efflab-main")
         super().__init__([*([gate] if gate else []), side_by_side(self.desk, stage)])

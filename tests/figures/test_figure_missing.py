@@ -35,7 +35,11 @@ def traces(picture):
 
 def test_each_student_has_a_bar_of_its_recall_for_each_class(found):
     drawn = traces(missing_recalls(found, 1.5))
-    assert list(drawn) == ["alone", "alone, before", "with teacher", "with teacher, before"]
+    assert [name for name in drawn if drawn[name].showlegend is not False] == [
+        "alone",
+        "with teacher",
+        "before the bias moved",
+    ]
     assert list(drawn["alone"].y) == [100, 0, 100]
     assert list(drawn["with teacher"].y) == [100, 50, 100]
     assert list(drawn["with teacher"].x) == [0.2, 1.2, 2.2]
@@ -59,13 +63,14 @@ def test_a_line_across_each_bar_stands_where_it_was_before(found):
 
 def test_the_sentence_says_both_scores_of_both_before_and_now(found):
     assert missing_recalls(found, 2.5).sentence == (
-        "grey was never shown. With +2.5 in its bias, recognised of the 2 validation images of grey, and right on all "
-        "6 validation images: alone: 0.0 % and 66.7 % (before 0.0 % and 66.7 %); with teacher: 100.0 % and 100.0 % "
-        "(before 0.0 % and 66.7 %)."
+        "grey was never shown. With +2.5 in its bias, the student alone recognises 0.0 % of the 2 validation images of "
+        "grey, and is right on 66.7 % of all 6 (before 0.0 % and 66.7 %); the student with teacher recognises 100.0 %, "
+        "and is right on 100.0 % (before 0.0 % and 66.7 %)."
     )
-    assert missing_recalls(found, 0.0).sentence.endswith(
-        "With its bias as it was learned, recognised of the 2 validation images of grey, and right on all "
-        "6 validation images: alone: 0.0 % and 66.7 %; with teacher: 0.0 % and 66.7 %."
+    assert missing_recalls(found, 0.0).sentence == (
+        "grey was never shown. With its bias as it was learned, the student alone recognises 0.0 % of the 2 validation "
+        "images of grey, and is right on 66.7 % of all 6; the student with teacher recognises 0.0 %, and is right on "
+        "66.7 %."
     )
 
 

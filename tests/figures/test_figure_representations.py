@@ -31,6 +31,7 @@ def test_the_heat_map_holds_the_numbers_with_the_teacher_downwards():
     assert (heat.zmin, heat.zmax) == (0, 1)
     assert list(picture.figure.layout.yaxis.ticktext) == ["block1", "block2", "block3"]
     assert list(picture.figure.layout.yaxis.range) == [2.5, -0.5]
+    assert picture.figure.layout.title.text == "CKA, from 0 to 1 (measured)"
 
 
 def test_the_numbers_stand_in_their_cells_and_the_chosen_one_in_brackets_and_a_frame():
@@ -105,8 +106,8 @@ def test_titles_and_sentence_say_how_much_of_the_variance_is_seen(points):
     picture = aligned_points(points, LABELS, ("a", "b", "c"), "block1", "relu1")
     x, y = (f"{100 * share:.0f} %" for share in (points.x_explained, points.y_explained))
     assert [title.text for title in picture.figure.layout.annotations] == [
-        f"<b>teacher</b>, block1<br>{x} of the variance",
-        f"<b>student</b>, relu1<br>{y} of the variance",
+        f"<b>teacher</b> block1<br>variance {x}",
+        f"<b>student</b> relu1<br>variance {y}",
     ]
     assert picture.sentence.startswith(f"60 images on two main directions, which keep {x} of the variance of the ")
     assert f"and {y} of that of the student's relu1" in picture.sentence
