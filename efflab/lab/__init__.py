@@ -9,8 +9,9 @@ from `blocks.py`, `filters.py`, `channels.py` and `fitting.py`; `grids.py` is wh
 `grid_bytes.py`, of which `limits.py` makes sentences; `bits.py` spends bits within a budget; `encoding.py` weighs Deep
 Compression's file; `diagnosis.py` says where the time goes and why it is not faster, with the `rates.py` that it
 assumes and the `course.py` that it takes; `soft_answers.py` softens what a teacher says, and `loss_terms.py` and
-`loss_landscape.py` say what the losses of a student do with it; `shipping.py` has the folders and stopwatches of all
-of them.
+`loss_landscape.py` say what the losses of a student do with it; `side_by_side.py` trains two students in turns,
+`missing.py` without one class, and `representations.py` compares what layers hold; `shipping.py` has the folders and
+stopwatches of all of them.
 """
 
 from efflab.lab.answers import Preview, Report

@@ -99,6 +99,11 @@ class MissingClass:
     alone: Unshown
     taught: Unshown
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether a training was stopped early."""
+        return self.alone.is_partial or self.taught.is_partial
+
 
 def train_without(
     lab: Lab, student: Step, label: int, *, temperature: float, epochs: int, progress: Progress | None = None

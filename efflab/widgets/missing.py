@@ -196,7 +196,7 @@ class Missing(Panel):
         self.code.value = code_html(script(self.student, settings, by), "the same in Python")
         self._tell(_about(found), badge("measured", MEASURED))
         self.readout.sentence = recalls.sentence
-        if settings == self._at:
+        if settings == self._at and not found.is_partial:  # half a training answers nothing
             self.tell_answer(self.gate, self._answer(found))
 
 
@@ -240,7 +240,7 @@ def _labels(lab: Lab) -> Knob:
 
 def _about(found: MissingClass) -> str:
     data = found.taught.data
-    stopped = " Training was stopped early." if found.alone.is_partial or found.taught.is_partial else ""
+    stopped = " Training was stopped early." if found.is_partial else ""
     return (
         f"Both students learned from {len(data.train):,} images without {data.classes[found.label]}, and are judged on "
         f"{len(data.validation):,} validation images of all classes.{stopped}"

@@ -170,6 +170,22 @@ def test_the_prediction_comes_first_and_gets_its_answer_with_the_settings_that_i
     assert panel.readout.sentence.endswith("Your prediction has its answer now, above.")
 
 
+def test_a_training_that_was_stopped_early_answers_no_prediction(lab, gate, monkeypatch):
+    panel = Missing(lab, 1, student=STUDENT, epochs=2, gate=gate, answer=lambda found: 100 * found.taught.recall())
+    gate.lock_in(50)
+    worker().wait(SECONDS)
+
+    def stopped(*arguments, progress, **asked):
+        progress.stop()
+        return train_without(*arguments, progress=progress, **asked)
+
+    monkeypatch.setattr(panel_module, "train_without", stopped)
+    panel.train()
+    worker().wait(SECONDS)
+    assert panel.found.is_partial
+    assert gate.measured is None
+
+
 def test_the_figures_of_the_paper_are_cited_beside(panel):
     paper = panel.children[-2].children[-1].children[-1].value
     assert "cited" in paper
