@@ -24,13 +24,14 @@ from efflab.distill.relations import distill_relations
 from efflab.distill.similarity import AlignedPca, aligned_pca, cka_matrix, linear_cka
 from efflab.distill.softening import dark_knowledge, entropy_bits, soften
 from efflab.distill.students import start_again, start_student
-from efflab.distill.teachers import TeacherAnswers
+from efflab.distill.teachers import TeacherAnswers, ask
 
 __all__ = [
     "AlignedPca",
     "TeacherAnswers",
     "aligned_pca",
     "angle_loss",
+    "ask",
     "attention_loss",
     "attention_map",
     "cka_matrix",

@@ -18,11 +18,11 @@ from efflab.data import Data
 from efflab.distill.hidden import hidden_layers, outputs_of
 from efflab.distill.losses import attention_loss
 from efflab.distill.predictions import learn
-from efflab.distill.teachers import TeacherAnswers, check_pair
+from efflab.distill.teachers import ask, check_pair
 from efflab.knobs import Range, technique
 from efflab.training import Batch, Epochs, LearningRate, Progress, copy_model
 
-Attention = Annotated[float, Range(0.0, 1000.0, 10.0, "weight of the attention loss beside that of the labels")]
+Attention = Annotated[float, Range(0.0, 100.0, 1.0, "weight of the attention loss beside that of the labels")]
 
 
 @technique
@@ -31,9 +31,9 @@ def distill_attention(
     *,
     data: Data,
     teacher: nn.Module,
-    attention: Attention = 500.0,
-    epochs: Epochs = 6,
-    learning_rate: LearningRate = 0.005,
+    attention: Attention = 10.0,
+    epochs: Epochs = 8,
+    learning_rate: LearningRate = 0.01,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> nn.Module:
@@ -49,7 +49,9 @@ def distill_attention(
     """
     check_pair(model, teacher, data.train.images)
     pairs = pair_maps(model, teacher, data.train.images[:1])
-    student, answers = copy_model(model), TeacherAnswers(teacher, len(data.train), pairs.values())
+    student, answers = copy_model(model), ask(teacher, data.train, pairs.values(), progress=progress)
+    if answers is None:
+        return student.eval()
     with outputs_of(student, pairs) as seen:
 
         def loss(student: nn.Module, batch: Batch) -> Tensor:

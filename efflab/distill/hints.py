@@ -21,7 +21,7 @@ from efflab.data import Data
 from efflab.distill.hidden import hidden_layers, numbered, outputs_of
 from efflab.distill.losses import hint_loss
 from efflab.distill.predictions import Soft, Temperature, distill_predictions
-from efflab.distill.teachers import TeacherAnswers, check_pair
+from efflab.distill.teachers import ask, check_pair
 from efflab.knobs import Range, technique
 from efflab.training import Batch, Epochs, LearningRate, Progress, copy_model, train
 
@@ -42,7 +42,7 @@ def distill_hints(
     temperature: Temperature = 4.0,
     soft: Soft = 0.9,
     epochs: Epochs = 6,
-    learning_rate: LearningRate = 0.005,
+    learning_rate: LearningRate = 0.01,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> nn.Module:
@@ -99,7 +99,9 @@ def follow_hint(
     Raises:
         ValueError: one of the two layers gives maps and the other a vector; the loss became NaN.
     """
-    student, answers = copy_model(model), TeacherAnswers(teacher, len(data.train), [hint])
+    student, answers = copy_model(model), ask(teacher, data.train, [hint], progress=progress)
+    if answers is None:
+        return student.eval()
     image = data.train.images[:1]
     shapes = hidden_layers(student, image)[guided], hidden_layers(teacher, image)[hint]
     regressor = make_regressor(*shapes, seed=seed)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from efflab.data import Data
 from efflab.distill.losses import distillation_loss
-from efflab.distill.teachers import TeacherAnswers, check_pair
+from efflab.distill.teachers import ask, check_pair
 from efflab.knobs import Range, technique
 from efflab.training import Batch, Epochs, LearningRate, Loss, Progress, copy_model, keep_best, train
 
@@ -32,8 +32,8 @@ def distill_predictions(
     teacher: nn.Module,
     temperature: Temperature = 4.0,
     soft: Soft = 0.9,
-    epochs: Epochs = 6,
-    learning_rate: LearningRate = 0.005,
+    epochs: Epochs = 15,
+    learning_rate: LearningRate = 0.003,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> nn.Module:
@@ -50,7 +50,9 @@ def distill_predictions(
     Reference: Hinton et al., 2015, arXiv 1503.02531, section 2.
     """
     check_pair(model, teacher, data.train.images)
-    student, answers = copy_model(model), TeacherAnswers(teacher, len(data.train))
+    student, answers = copy_model(model), ask(teacher, data.train, progress=progress)
+    if answers is None:
+        return student.eval()
 
     def loss(student: nn.Module, batch: Batch) -> Tensor:
         logits, said = student(batch.images), answers.of(batch).logits

@@ -23,7 +23,7 @@ Width = Annotated[int, Range(1, 64, 1, "hidden units of each layer, or channels 
 
 
 @technique
-def start_student(model: nn.Module, *, data: Data, kind: Kind = "cnn", width: Width = 8, seed: int = 0) -> nn.Module:
+def start_student(model: nn.Module, *, data: Data, kind: Kind = "mlp", width: Width = 64, seed: int = 0) -> nn.Module:
     """A new network with random weights that reads the same images and tells the same classes apart; not trained.
 
     Of `model` nothing is used. An "mlp" has two hidden layers of `width` units, as in the paper; the channels of a

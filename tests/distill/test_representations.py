@@ -113,8 +113,8 @@ def test_a_network_without_maps_has_no_attention(data, teacher):
 
 def test_the_student_looks_where_the_teacher_looks(data, teacher):
     student = support.tiny_cnn(seed=3)
-    alone = fine_tune(student, data=data, epochs=6, learning_rate=0.005)
-    taught = distill_attention(student, data=data, teacher=teacher, attention=1000.0, epochs=6)
+    alone = fine_tune(student, data=data, epochs=12, learning_rate=0.005)
+    taught = distill_attention(student, data=data, teacher=teacher, attention=100.0, epochs=12, learning_rate=0.005)
     losses = [attention_loss(seen(one, "relu3", data), seen(teacher, "relu3", data)).item() for one in (alone, taught)]
     assert losses[1] < 0.8 * losses[0]
 
@@ -122,7 +122,9 @@ def test_the_student_looks_where_the_teacher_looks(data, teacher):
 def test_without_attention_it_is_plain_training(data, teacher):
     student = support.tiny_cnn()
     alone = fine_tune(student, data=data, epochs=2, learning_rate=0.005, seed=1)
-    taught = distill_attention(student, data=data, teacher=teacher, attention=0.0, epochs=2, seed=1)
+    taught = distill_attention(
+        student, data=data, teacher=teacher, attention=0.0, epochs=2, learning_rate=0.005, seed=1
+    )
     torch.testing.assert_close(dict(taught.named_parameters()), dict(alone.named_parameters()), atol=1e-6, rtol=1e-4)
 
 

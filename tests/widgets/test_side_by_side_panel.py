@@ -215,7 +215,7 @@ def test_the_epochs_of_the_student_s_own_steps_stay_when_those_of_the_teaching_m
 
 def test_hints_are_compared_with_as_many_epochs_of_plain_training(lab, journal):
     panel = SideBySide(lab, distill_hints, controls=("epochs",), start={"hint_epochs": 2, "epochs": 3}, journal=journal)
-    assert panel.recipes[0][-1] == step(fine_tune, epochs=5, learning_rate=0.005)
+    assert panel.recipes[0][-1] == step(fine_tune, epochs=5, learning_rate=0.01)
     worker().wait(SECONDS)
 
 
