@@ -45,11 +45,13 @@ def changed(
     *,
     n_changed_total: int,
     names: tuple[str, str] = NAMES,
+    marks: tuple[str, str] | None = None,
 ) -> Picture:
     """Up to twelve images whose answer changed, each with what it is, the answer of the base and the answer now.
 
     images: (k, channels, height, width), only those that changed; labels, before, now: (k,) class numbers, the
-    truth and the answers of the base and of the present network, or of two others, which `names` calls in short words.
+    truth and the answers of the base and of the present network, or of two others by their `names`; marks: what stands
+    for a name below an image, where there is little room.
 
     Raises:
         ValueError: the four do not have the same length.
@@ -62,7 +64,10 @@ def changed(
         return Picture(draw([], _blank(NONE_CHANGED)), NONE_CHANGED, _table([], classes, names))
     tiles = [pixels_of(image) for image in images[:N_SHOWN].detach().cpu().float().numpy()]
     room = ROOM_FOR_NAMES if _are_long(answers, classes) else ROOM
-    figure = draw([_canvas(tiles, room), _captions(answers, classes, room, names)], _layout(len(tiles), room, names))
+    legend = _legend([name if marks is None else f"{marks[i]} {name}" for i, name in enumerate(names)])
+    figure = draw(
+        [_canvas(tiles, room), _captions(answers, classes, room, marks or names)], _layout(len(tiles), room, legend)
+    )
     return Picture(figure, _sentence(answers, n_changed_total), _table(answers, classes, names))
 
 
@@ -105,7 +110,7 @@ def _canvas(tiles: Sequence[Bytes], room: tuple[float, float]) -> Json:
 
 
 def _captions(
-    answers: Sequence[Answer], classes: Sequence[str], room: tuple[float, float], names: tuple[str, str]
+    answers: Sequence[Answer], classes: Sequence[str], room: tuple[float, float], marks: tuple[str, str]
 ) -> Json:
     """One text below each image, in the units of the grid: one column and one row an image."""
     n_columns, _ = _grid(len(answers))
@@ -114,19 +119,19 @@ def _captions(
         "mode": "text",
         "x": [i % n_columns for i in range(len(answers))],
         "y": [i // n_columns + 1.03 / room[1] for i in range(len(answers))],
-        "text": [_caption(answer, classes, names) for answer in answers],
+        "text": [_caption(answer, classes, marks) for answer in answers],
         "textposition": "bottom right",
         "cliponaxis": False,
         "hoverinfo": "skip",
     }
 
 
-def _caption(answer: Answer, classes: Sequence[str], names: tuple[str, str]) -> str:
+def _caption(answer: Answer, classes: Sequence[str], marks: tuple[str, str]) -> str:
     """Three lines: the truth, and each answer with a mark that says whether it is right."""
     label, *given = answer
     lines = [f"is {_cut(_name(label, classes))}"]
-    for name, number in zip(names, given, strict=True):
-        lines.append(f"{name} {_cut(_name(number, classes))} {RIGHT if number == label else WRONG}")
+    for mark, number in zip(marks, given, strict=True):
+        lines.append(f"{mark} {_cut(_name(number, classes))} {RIGHT if number == label else WRONG}")
     return "<br>".join(lines)
 
 
@@ -155,15 +160,15 @@ def _grid(n: int) -> tuple[int, int]:
     return N_COLUMNS, -(-n // N_COLUMNS)
 
 
-def _legend(names: tuple[str, str]) -> str:
+def _legend(names: Sequence[str]) -> str:
     return f"is: the truth; {', '.join(names)}: the network's answers ({RIGHT} right, {WRONG} wrong)"
 
 
-def _layout(n: int, room: tuple[float, float], names: tuple[str, str]) -> Json:
+def _layout(n: int, room: tuple[float, float], legend: str) -> Json:
     n_columns, n_rows = _grid(n)
     bare = {"visible": False, "constrain": "domain"}
     return {
-        "title": {"text": _legend(names)},
+        "title": {"text": legend},
         "showlegend": False,
         "xaxis": bare | {"range": [0, n_columns]},
         "yaxis": bare

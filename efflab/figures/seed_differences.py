@@ -88,7 +88,7 @@ def _mean(found: Verdict, ends: list[float], task: Classification) -> list[Json]
         "x": ends,
         "y": [mean, mean],
         "line": {"color": NOW},
-        "name": f"mean {difference_text(found.value, task)}, with its 95 % interval",
+        "name": f"mean {difference_text(found.value, task)}",
         "hoverinfo": "skip",
     }
     return [interval_band(list(ends), [low] * 2, [high] * 2, NOW), line]
@@ -110,7 +110,7 @@ def _points(done: Sequence[tuple[int, Difference]], task: Classification) -> Jso
         "y": [round(one.value * scale, 4) for _, one in done],
         "error_y": error,
         "marker": {"color": NOW, "symbol": "diamond", "size": 11},
-        "name": "one seed, with the interval of its images",
+        "name": "one seed",
         "hovertemplate": "%{y:+.1f}<extra></extra>",
     }
 
@@ -120,10 +120,10 @@ def _layout(done: Sequence[tuple[int, Difference]], found: Verdict, task: Classi
     low, high = (task.per_unit * end for end in (min(0, found.low, *lows), max(0, found.high, *highs)))
     room = ROOM * (high - low)
     unit = "points" if task.unit == "%" else task.unit
-    ticks = {"tickvals": list(range(len(done))), "ticktext": [f"seed {seed}" for seed, _ in done]}
+    ticks = {"tickvals": list(range(len(done))), "ticktext": [str(seed) for seed, _ in done]}
     return {
-        "xaxis": {"range": [-0.5, len(done) - 0.5], **ticks, **FIXED},
-        "yaxis": {"title": {"text": f"what the teacher adds ({unit})"}, "range": [low - room, high + room]},
+        "xaxis": {"title": {"text": "seed"}, "range": [-0.5, len(done) - 0.5], **ticks, **FIXED},
+        "yaxis": {"title": {"text": f"gain ({unit})"}, "range": [low - room, high + room]},
         "showlegend": True,
     }
 

@@ -37,8 +37,8 @@ from efflab.widgets.view import PictureView
 NOT_TRAINED = "not trained yet"
 NOT_TIMED = "not timed yet"
 STOPPED = "The training was stopped early: what was learned until then is shown, and does not count for the verdict."
-SHORT = ("alone", "taught")
-"""What the two students are called below an image, where there is little room."""
+MARKS = ("■", "●")
+"""What stands for the two students below an image: their markers in the curves."""
 
 
 class SideBySideStage(ipywidgets.VBox):
@@ -72,7 +72,7 @@ class SideBySideStage(ipywidgets.VBox):
         """The tiles of the three networks, as far as they are known."""
         rows = three_rows(self._lab, comparison)
         seed = self._lab.seed
-        self.tiles.value = f"<div class='efflab-tiles'>{''.join(_tile(row, seed) for row in rows)}</div>"
+        self.tiles.value = f"<div class='efflab-tiles efflab-three'>{''.join(_tile(row, seed) for row in rows)}</div>"
 
     def draw_training(self, pair: Pair | None, before: Sequence[Pair]) -> None:
         """The curves of the pair that trains, as far as they have come, and of other seeds before it."""
@@ -137,7 +137,8 @@ class ImagesTab(ipywidgets.VBox):
             taught.answers[some],
             self._data.classes,
             n_changed_total=len(found.changed),
-            names=SHORT,
+            names=(ALONE, TAUGHT),
+            marks=MARKS,
         )
         self.view.show_picture(picture)
         self.note.value = (
@@ -159,12 +160,12 @@ class AgreementTab(ipywidgets.VBox):
         judged = {TEACHER: teacher, ALONE: alone, TAUGHT: taught}
         pairs = ((TEACHER, ALONE), (TEACHER, TAUGHT), (ALONE, TAUGHT))
         rows = [_agreement_row(f"{one}, {other}", agreement(judged[one], judged[other])) for one, other in pairs]
-        heads = ("networks", "same answer", "95 % interval", "only the second right", "only the first right")
+        heads = ("networks", "same answer", "95 % interval", "gained", "lost")
         head = "".join(f"<th scope='col'>{name}</th>" for name in heads)
         table = f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         self.text.value = (
             f"<div class='efflab-line'>Seed {pair.seed}, {teacher.n:,} validation images; same answers may be wrong "
-            f"ones {badge('measured')}</div>{scrolling(table, 'agreement')}"
+            f"ones; gained: only the second is right {badge('measured')}</div>{scrolling(table, 'agreement')}"
         )
 
 

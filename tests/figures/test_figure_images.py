@@ -126,10 +126,12 @@ def test_lengths_that_differ_are_refused():
         changed(torch.rand(2, 1, 8, 8), tensor(1, 2), tensor(1, 2), tensor(1), DIGITS, n_changed_total=2)
 
 
-def test_two_other_networks_are_called_by_their_names():
-    picture = changed(
-        torch.rand(1, 1, 8, 8), tensor(4), tensor(9), tensor(4), DIGITS, n_changed_total=1, names=("alone", "taught")
-    )
-    assert picture.figure.data[1].text[0] == "is 4<br>alone 9 ✗<br>taught 4 ✓"
-    assert picture.figure.layout.title.text == "is: the truth; alone, taught: the network's answers (✓ right, ✗ wrong)"
+def test_two_other_networks_have_their_names_and_below_an_image_their_marks():
+    given = torch.rand(1, 1, 8, 8), tensor(4), tensor(9), tensor(4), DIGITS
+    picture = changed(*given, n_changed_total=1, names=("alone", "taught"), marks=("■", "●"))
+    assert picture.figure.data[1].text[0] == "is 4<br>■ 9 ✗<br>● 4 ✓"
+    legend = "is: the truth; ■ alone, ● taught: the network's answers (✓ right, ✗ wrong)"
+    assert picture.figure.layout.title.text == legend
     assert list(picture.table) == ["is", "alone answered", "taught answered", "change"]
+    without = changed(*given, n_changed_total=1, names=("alone", "taught"))
+    assert without.figure.data[1].text[0] == "is 4<br>alone 9 ✗<br>taught 4 ✓"
