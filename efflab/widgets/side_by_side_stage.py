@@ -76,7 +76,7 @@ class SideBySideStage(ipywidgets.VBox):
 
     def draw_training(self, pair: Pair | None, before: Sequence[Pair]) -> None:
         """The curves of the pair that trains, as far as they have come, and of other seeds before it."""
-        self.curves.show_picture(side_by_side_curves(pair, before, self._lab.data.task, self._lab.baseline))
+        self.curves.show_picture(side_by_side_curves(pair, before, self._lab.data.task, self._lab.teaching))
 
     def draw(self, comparison: Comparison) -> None:
         """Show all that is known of a comparison; its last pair is the one that trained last."""
@@ -85,7 +85,7 @@ class SideBySideStage(ipywidgets.VBox):
         self.draw_rows(comparison)
         self.draw_training(last, before)
         self.seeds.show_picture(seed_differences(comparison.pairs, self._lab.data.task))
-        self.verdict = _verdict(comparison, self._lab.baseline, self._lab.seed)
+        self.verdict = _verdict(comparison, self._lab.teaching, self._lab.seed)
         self.told.value = f"<div class='efflab-verdict'>{escape(self.verdict)} {badge('measured', MEASURED)}</div>"
         self.tabs.layout.display = ""
         self.draw_tab()
@@ -108,7 +108,7 @@ class SideBySideStage(ipywidgets.VBox):
         elif tab is self.journal:
             self.journal.show_runs()
         else:
-            tab.show_pair(_shown(comparison, self._lab.seed), self._lab.baseline)
+            tab.show_pair(_shown(comparison, self._lab.seed), self._lab.teaching)
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines, or back."""
