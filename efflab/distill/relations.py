@@ -6,9 +6,9 @@ dimensions, so no regressor is needed.
 
 Reference: Park et al., Relational knowledge distillation, 2019, arXiv 1904.05068.
 
-Where we simplify: the paper's weights of 25 and 50 are for networks that train for long; for few epochs a smaller one,
-for the distances alone, does better here. Maps are averaged over their places to one vector. At work: for networks whose
-*embeddings* are what is used, as in search by image.
+Where we simplify: the paper's weights of 25 and 50 are for networks that train for long; for few epochs a smaller
+one, for the distances alone, does better here. Maps are averaged over their places to one vector. At work: for networks
+whose *embeddings* are what is used, as in search by image.
 """
 
 from typing import Annotated
