@@ -142,7 +142,7 @@ yours
 #
 # The temperature says how much of the doubt is shown, the weight how much it counts against the labels. Both change how hard
 # the teacher pulls at the student, and so does a mistake that is in many programs: `F.kl_div` with `reduction="mean"` divides by
-# the classes as well. Below, the pull itself is measured, as the gradient of each part. Predict, then choose *mean*, *without T squared*,
+# the classes as well. Below, the pull itself is measured, as the gradient of each part. Predict, then choose *mean*, *without*,
 # and exactly 90 % at temperature 4.
 
 # %%
@@ -152,7 +152,7 @@ chapter.loss_lab(
     lab,
     student=(student,),
     prediction="effective_weight",
-    at={"temperature": 4.0, "soft": 0.9, "reduction": "mean", "squared": "without T squared"},
+    at={"temperature": 4.0, "soft": 0.9, "reduction": "mean", "squared": "without"},
     answer=effective_weight,
 )
 
