@@ -20,6 +20,7 @@ from efflab.widgets.worker import Turns, worker
 
 Answered = Callable[[EncodedNetwork], Answer | None]
 WRITING = "The file is being written, and read back ..."
+STOPPED = "Stopped: nothing was written. Run the cell again to train to the end."
 
 
 class EncodedView(Panel):
@@ -38,7 +39,8 @@ class EncodedView(Panel):
         self.lab, self.recipe, self.gate = lab, recipe, gate
         self.encoded: EncodedNetwork | None = None
         self._answer: Answered = answer or (lambda encoded: None)
-        self.note, self.running, self.picture = ipywidgets.HTML(), Running("Writing the file"), PictureView(height=360)
+        self.note, self.picture = ipywidgets.HTML(), PictureView(height=360)
+        self.running = Running("Writing the file", "end the training; nothing is written")
         super().__init__([*([gate] if gate else []), self.note, self.running, self.picture])
         self.begin(gate, self.write, self._tell)
 
@@ -49,7 +51,7 @@ class EncodedView(Panel):
         worker().submit((id(self), "encoded"), lambda stale: self._write(), on_error=self._fail)
 
     def stop(self) -> None:
-        """End a training after its batch; the network so far is written."""
+        """End a training after its batch; nothing is written, for the recipe would make another network."""
         self.running.stop()
 
     def _write(self) -> Turns:
@@ -57,10 +59,18 @@ class EncodedView(Panel):
 
         def work(progress: Progress) -> None:
             self.lab.build(self.recipe, progress=progress)
-            made.append(self.lab.encode(self.recipe))
+            made.extend([] if progress.is_stopped else [self.lab.encode(self.recipe)])
 
         yield from self.running.follow(work, self.running.start())
-        self._show(made[0])
+        if made:
+            self._show(made[0])
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        for n in range(len(self.recipe)):
+            self.lab.forget(self.recipe[: n + 1])
+        self._tell(STOPPED)
 
     def _show(self, encoded: EncodedNetwork) -> None:
         self.encoded = encoded

@@ -26,7 +26,7 @@ class Judging(Panel):
         self.verdict: Verdict | None = None
         self._lab, self._recipe, self._budget, self._keep = lab, recipe, budget, keep
         self._text = ipywidgets.HTML("<div class='efflab-verdict'>Working ...</div>")
-        self._running = Running("Running the recipe")
+        self._running = Running("Running the recipe", "end the training; nothing is judged")
         self._progress = self._running.start()
         super().__init__([self._running, self._text])
         worker().submit((id(self), "judge"), lambda stale: self._judge(), on_error=self._fail)

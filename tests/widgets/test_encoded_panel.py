@@ -61,6 +61,35 @@ def test_a_recipe_that_trains_trains_first(lab):
     assert watched[0] is not None  # the bar is told, and Stop is heard
 
 
+def test_a_training_that_is_stopped_writes_nothing_and_runs_to_its_end_the_next_time(tmp_path):
+    recipe = (step(prune_weights, sparsity=0.5), step(fine_tune, epochs=2), step(share_weights, bits=3))
+    fresh, chapter = stopping_lab(), Chapter("07", journal=Journal(tmp_path / "journal.sqlite"))
+    view = written(fresh, recipe)
+    assert (view.encoded, view.picture.shown) == (None, None)
+    assert "Stopped: nothing was written" in view.note.value
+    assert set(chapter.paper("han2016", view).data["kind"]) == {"cited"}
+    again = written(fresh, recipe)
+    trained = Lab(support.tiny_cnn(), support.tiny_data()).encode(recipe)
+    assert (again.encoded.layers, again.encoded.n_bytes) == (trained.layers, trained.n_bytes)
+    assert not fresh.preview(recipe).is_partial
+
+
+def stopping_lab() -> Lab:
+    """A lab whose first training is stopped after its first batch."""
+
+    class StoppingLab(Lab):
+        n_builds = 0
+
+        def build(self, recipe, *, progress=None):
+            self.n_builds += progress is not None
+            if self.n_builds == 1 and progress is not None:
+                then = progress.on_batch
+                progress.on_batch = lambda done: (progress.stop(), then(done))
+            return super().build(recipe, progress=progress)
+
+    return StoppingLab(support.tiny_cnn(), support.tiny_data())
+
+
 def test_nothing_is_written_before_the_prediction_and_then_it_gets_its_answer(lab, gate):
     view = written(lab, RECIPE, gate=gate, answer=lambda encoded: encoded.times_smaller)
     assert (view.encoded, view.picture.shown) == (None, None)
