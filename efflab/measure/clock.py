@@ -5,14 +5,17 @@ clock serves progress bars. It never jumps back, unlike the time of day.
 
 Reference: PEP 418, Add monotonic time, performance counter, and process time functions.
 
-Where we simplify: the time left assumes that the rest goes as fast as what is done. At work: tqdm smooths
-over the last steps.
+Where we simplify: the time left assumes that the rest goes as fast as what is done. At work: tqdm smooths over the last
+steps.
 """
 
 import math
 import time
 from collections.abc import Callable
 from itertools import pairwise
+
+N_UNKNOWN = 3
+"""Steps for which a pace tells no time left."""
 
 
 def now() -> float:
@@ -28,25 +31,25 @@ def smallest_step(clock: Callable[[], float] = now, n: int = 1000) -> float:
 
 
 class Pace:
-    """From the share of the work that is done to the seconds that are left; counts from its making.
+    """From the share of the work that is done to the seconds that are left; counts from the first step that is told.
+
+    The first step is the slow one: before it, data are read and torch gets ready. So it says nothing of those that
+    follow, and for a few more steps nothing is known. Where the share falls, other work began, and the pace with it.
 
     Example:
-        >>> ticks = iter([0.0, 3.0])
-        >>> Pace(clock=lambda: next(ticks)).seconds_left(0.25)
-        9.0
+        >>> ticks = iter([10.0, 11.0, 12.0, 13.0])
+        >>> pace = Pace(clock=lambda: next(ticks))
+        >>> [pace.seconds_left(done) for done in (0.125, 0.25, 0.375, 0.5)]
+        [None, None, None, 4.0]
     """
 
     def __init__(self, clock: Callable[[], float] = now) -> None:
         self._clock = clock
-        self._started = clock()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the pace was made."""
-        return self._clock() - self._started
+        self._began, self._before = 0.0, 0.0  # when the first step was told, and the share that was done
+        self._done, self._n_steps = 0.0, 0
 
     def seconds_left(self, done: float) -> float | None:
-        """Seconds until `done` reaches 1, or None while nothing is done and nobody can know.
+        """Seconds until `done` reaches 1, or None while too little is done and nobody can know.
 
         Args:
             done: the share of the work that is done, 0 to 1.
@@ -58,4 +61,11 @@ class Pace:
         """
         if not 0 <= done <= 1:
             raise ValueError(f"done must be a share from 0 to 1, not {done!r}")
-        return self.elapsed * (1 - done) / done if done else None
+        moment = self._clock()
+        if not self._n_steps or done < self._done:
+            self._began, self._before, self._n_steps = moment, done, 0
+        self._n_steps += done > self._done
+        self._done = done
+        if self._n_steps <= N_UNKNOWN:
+            return None
+        return (moment - self._began) * (1 - done) / (done - self._before)

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from efflab.measure.clock import Pace, now, smallest_step
+from efflab.measure.clock import N_UNKNOWN, Pace, now, smallest_step
 
 
 def ticking(*seconds: float) -> Callable[[], float]:
@@ -21,12 +21,33 @@ def test_the_clock_never_goes_back() -> None:
     assert 0 <= second - first < 60
 
 
-def test_a_quarter_done_in_three_seconds_leaves_nine() -> None:
-    assert Pace(ticking(100.0, 103.0)).seconds_left(0.25) == 9.0
+def test_four_tenths_done_in_a_second_a_tenth_leave_six() -> None:
+    pace = Pace(ticking(100.0, 101.0, 102.0, 103.0))
+
+    assert [pace.seconds_left(done) for done in (0.1, 0.2, 0.3, 0.4)] == [None, None, None, pytest.approx(6.0)]
 
 
-def test_when_all_is_done_nothing_is_left() -> None:
-    assert Pace(ticking(0.0, 5.0)).seconds_left(1.0) == 0.0
+def test_a_slow_first_step_says_nothing_of_those_that_follow() -> None:
+    pace = Pace(ticking(1000.0, *(1000.0 + n for n in range(1, 10))))
+    left = [pace.seconds_left(n / 10) for n in range(1, 11)]
+
+    assert left[:N_UNKNOWN] == [None] * N_UNKNOWN
+    assert left[N_UNKNOWN:] == pytest.approx([6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0])
+
+
+def test_where_the_share_falls_the_pace_begins_anew() -> None:
+    pace = Pace(ticking(*(float(n) for n in range(8)), *(100.0 + 2 * n for n in range(6))))
+    first = [pace.seconds_left(n / 8) for n in range(1, 9)]
+    second = [pace.seconds_left(n / 10) for n in range(1, 7)]
+
+    assert first[-1] == 0.0
+    assert second == [None, None, None, None, pytest.approx(10.0), pytest.approx(8.0)]
+
+
+def test_what_is_told_twice_is_no_further_step() -> None:
+    pace = Pace(ticking(*(float(n) for n in range(6))))
+
+    assert [pace.seconds_left(0.5) for _ in range(6)] == [None] * 6
 
 
 def test_before_anything_is_done_nobody_knows() -> None:
@@ -34,13 +55,9 @@ def test_before_anything_is_done_nobody_knows() -> None:
 
 
 def test_a_change_of_pace_changes_the_forecast() -> None:
-    pace = Pace(ticking(0.0, 1.0, 4.0))
+    pace = Pace(ticking(0.0, 1.0, 2.0, 3.0, 8.0))
 
-    assert [pace.seconds_left(0.5), pace.seconds_left(0.5)] == [1.0, 4.0]
-
-
-def test_elapsed_counts_from_the_making() -> None:
-    assert Pace(ticking(2.0, 7.0)).elapsed == 5.0
+    assert [pace.seconds_left(n / 8) for n in range(1, 6)][3:] == [4.0, 6.0]
 
 
 @pytest.mark.parametrize("done", [-0.1, 1.5, float("nan")])
