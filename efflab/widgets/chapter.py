@@ -38,6 +38,9 @@ from efflab.widgets.trainings import styled_trainings
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+NOT_READY = "Yours is not ready yet: once it is there, run this cell again."
+"""What stands above a paper's table that has no row of one's own, though one was asked for."""
+
 
 class Chapter:
     """What a notebook asks and keeps: predictions, quizzes, checks, budgets and benches of one chapter.
@@ -210,6 +213,8 @@ class Chapter:
     def paper(self, name: str, yours: Bench | BreakEvenExplorer | EncodedView | None = None) -> "Styler":
         """A paper's published table, and in the same columns what was measured here; `kind` says cited or measured.
 
+        While there is nothing of yours to show, a line above the table says so.
+
         Written for reading, with thousands apart; the numbers themselves are in its attribute `data`.
 
         Args:
@@ -228,6 +233,8 @@ class Chapter:
         elif yours is not None and yours.preview is not None and yours.preview.recipe:
             table = papers.beside(table, yours.preview, yours.lab, yours.report)
         written = table.style.format(precision=2, thousands=",", na_rep="–")
+        if yours is not None and "measured" not in set(table["kind"]):
+            written = written.set_caption(NOT_READY)
         return written.format_index(_heading, axis="columns").hide(axis="index")
 
     def trainings(self, calculator: Calculator | None = None) -> "Styler":

@@ -79,6 +79,15 @@ def test_the_papers_table_has_ones_own_row_once_a_bench_shows_a_recipe(chapter, 
     bench = chapter.bench(lab, prune_weights, controls=("sparsity",))
     worker().wait(SECONDS)
     assert list(chapter.paper("han2015", bench).data["kind"])[-1] == "measured"
+    assert (chapter.paper("han2015").caption, chapter.paper("han2015", bench).caption) == (None, None)
+
+
+def test_a_papers_table_without_the_row_that_was_asked_for_says_that_it_is_not_ready(chapter, lab):
+    asked = "accuracy_at_80"  # nothing is measured before the prediction is made
+    bench = chapter.bench(lab, prune_weights, controls=("sparsity",), prediction=asked)
+    explorer, file = chapter.break_even(prediction=asked), chapter.encoded(lab, (), prediction=asked)
+    for name, yours in (("han2015", bench), ("eie2016", explorer), ("han2016", file)):
+        assert "Yours is not ready yet" in chapter.paper(name, yours).to_html()
 
 
 def test_the_papers_table_is_written_for_reading_and_its_numbers_stay_numbers(chapter):
