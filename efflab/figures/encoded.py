@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from efflab.lab.encoding import EncodedNetwork
 
 PARTS = {
-    "codebook": (PREDICTED, "/"),
-    "indices": (NOW, ""),
-    "gaps": (CONTROL, "x"),
-    "tables": (TUNED, "."),
-    "floats": (BASE, "\\"),
+    "codebook": ("codebook", PREDICTED, "/"),
+    "indices": ("indices", NOW, ""),
+    "gaps": ("gaps or mask", CONTROL, "x"),
+    "tables": ("tables", TUNED, "."),
+    "others": ("biases and others", BASE, "\\"),
+    "header": ("header", BASE, "-"),
 }
-"""The colour and hatch of each part, in the order in which they are stacked."""
+"""The name, colour and hatch of each part, in the order in which they are stacked. Gaps of one bit are a mask."""
+PLAIN = "without Huffman's code"
 N_ROWS = 16
 """Layers that are drawn; of a deeper network the table has the others."""
 TEXT_ROOM = 0.5
@@ -34,7 +36,8 @@ class _Parts:
     indices: int = 0
     gaps: int = 0
     tables: int = 0
-    floats: int = 0
+    others: int = 0
+    header: int = 0
 
     @property
     def total(self) -> int:
@@ -53,7 +56,8 @@ class _Row:
 def encoded(found: "EncodedNetwork") -> Picture:
     """A bar a layer, as long as its bytes in the file; a short line stands where it ended without Huffman's code.
 
-    The last bar is everything else: biases, batch norms, layers without a codebook, and the header.
+    The file was weighed; what it would be without the code is computed. The last bar is everything else: biases, batch
+    norms, layers without a codebook, and the header.
 
     Raises:
         ValueError: no layer has a codebook.
@@ -64,14 +68,16 @@ def encoded(found: "EncodedNetwork") -> Picture:
         _Row(one.name, _Parts(one.codebook_bytes, one.index_bytes, one.gap_bytes, one.table_bytes), one.plain_bytes)
         for one in found.layers
     ]
-    others = _Row("all else", _Parts(floats=(n := found.other_bytes + found.header_bytes)), n)
+    others = _Row(
+        "all else", _Parts(others=found.other_bytes, header=found.header_bytes), found.other_bytes + found.header_bytes
+    )
     rows, shown = [*rows, others], [*rows[:N_ROWS], others]
     longest = max(max(row.parts.total, row.plain) for row in shown)
     unit, factor = byte_unit(longest)
     names, ends = [row.name for row in shown], [max(row.parts.total, row.plain) / factor for row in shown]
     traces = [
-        byte_part(part, names, [getattr(row.parts, part) for row in shown], factor, colour=colour, hatch=hatch)
-        for part, (colour, hatch) in PARTS.items()
+        byte_part(label, names, [getattr(row.parts, part) for row in shown], factor, colour=colour, hatch=hatch)
+        for part, (label, colour, hatch) in PARTS.items()
         if any(getattr(row.parts, part) for row in rows)
     ]
     traces += [_plain(shown, factor), words_behind(ends, [f"  {_bytes_text(row)}" for row in shown])]
@@ -84,11 +90,11 @@ def _plain(shown: Sequence[_Row], factor: int) -> Json:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "without Huffman's code",
+        "name": f"{PLAIN} (computed)",
         "x": [row.plain / factor for row in shown],
         "y": list(range(len(shown))),
         "marker": {"symbol": "line-ns-open", "size": 34, "color": BASE, "line": {"width": 3}},
-        "hovertext": [f"{row.name}, without Huffman's code: {bytes_text(row.plain)}" for row in shown],
+        "hovertext": [f"{row.name}, {PLAIN}: {bytes_text(row.plain)}" for row in shown],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
 
@@ -99,18 +105,24 @@ def _bytes_text(row: _Row) -> str:
 
 
 def _sentence(found: "EncodedNetwork", rows: Sequence[_Row]) -> str:
-    sums = {part: sum(getattr(row.parts, part) for row in rows) for part in PARTS}
-    parts = [f"{part} {percent_text(n / found.n_bytes)}" for part, n in sums.items() if n]
+    sums = {label: sum(getattr(row.parts, part) for row in rows) for part, (label, *_) in PARTS.items()}
+    parts = [f"{label} {percent_text(n / found.n_bytes)}" for label, n in sums.items() if n]
     longer = [row.name for row in rows if row.parts.total > row.plain]
     costs = f" In {', '.join(longer[:3])} the code costs more than it saves." if longer else ""
     left_out = f" The first {N_ROWS} of {len(found.layers)} layers are drawn." if len(found.layers) > N_ROWS else ""
     return (
         f"{bytes_text(found.n_bytes)} in the file (measured), {found.times_smaller:.1f} times smaller than the floats: "
-        f"{', '.join(parts)}. Without Huffman's code it would be {bytes_text(found.plain_bytes)}.{costs}{left_out}"
+        f"{', '.join(parts)}. Without Huffman's code it would be {bytes_text(found.plain_bytes)} "
+        f"(computed).{costs}{left_out}"
     )
 
 
 def _table(rows: Sequence[_Row]) -> pd.DataFrame:
-    columns = ["layer", *(f"{part} (bytes)" for part in PARTS), "all (bytes)", "without Huffman's code (bytes)"]
+    columns = [
+        "layer",
+        *(f"{label} (bytes)" for label, *_ in PARTS.values()),
+        "all (bytes)",
+        f"{PLAIN} (bytes, computed)",
+    ]
     cells = [(row.name, *(getattr(row.parts, part) for part in PARTS), row.parts.total, row.plain) for row in rows]
     return pd.DataFrame(cells[:MAX_ROWS], columns=columns)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-COLUMNS = ["layer", "weights", "kept", "values", "codebook", "indices", "gaps", "tables", "bytes", "no Huffman"]
+COLUMNS = ["layer", "weights", "kept", "values", "codebook", "indices", "gaps or mask", "tables", "bytes", "no Huffman"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ class EncodedNetwork:
         return self.n_bytes + sum(layer.plain_bytes - layer.n_bytes for layer in self.layers)
 
     def table(self) -> "pd.DataFrame":
-        """A row for each layer, one for everything else, and their sum. Bytes; `kept` in percent."""
+        """A row for each layer, one for everything else, and their sum. Bytes; `kept` in percent.
+
+        Gaps of one bit are a mask. What it would be without Huffman's code is computed.
+        """
         import pandas as pd
 
         rows = [
@@ -122,7 +125,7 @@ def _row(layer: EncodedLayer) -> dict[str, object]:
         "values": layer.n_values,
         "codebook": layer.codebook_bytes,
         "indices": layer.index_bytes,
-        "gaps": layer.gap_bytes,
+        "gaps or mask": layer.gap_bytes,
         "tables": layer.table_bytes,
         "bytes": layer.n_bytes,
         "no Huffman": layer.plain_bytes,

@@ -30,6 +30,12 @@ PACKED = (
     "has, and 4 bytes for each scale."
 )
 """The formula behind the packed bytes, in words."""
+SHARED = (
+    "Where weights share values: b bits for the index of each weight that is left, 4 bytes for each value of the "
+    "codebook, and where weights are removed, the gaps between those that are left, or one bit for each position, "
+    "whichever is smaller. All other numbers: 4 bytes each. Huffman's code is not counted."
+)
+"""The same where weights share values."""
 MACS = "For a convolution: outputs x channels that it reads x kernel height x width; a linear layer: inputs x outputs."
 """The formula behind the multiplications, in words."""
 
@@ -108,7 +114,8 @@ def _done(preview: Preview) -> str:
 
 def _size(preview: Preview, report: Report | None) -> str:
     before, now = preview.base_size.packed_bytes, preview.size.packed_bytes
-    packed = f"{ratio_text(before / now if now else float('inf'))} smaller, packed {badge('computed', PACKED)}"
+    why = badge("computed", SHARED if any("codebook" in one.encoding for one in preview.size.tensors) else PACKED)
+    packed = f"{ratio_text(before / now if now else float('inf'))} smaller, packed {why}"
     if report is None:
         return tile("Size", arrow(bytes_text(before), bytes_text(now)), packed, "file: not weighed yet")
     weighed = badge("measured", "the ONNX file that was really written, and its bytes after zlib")

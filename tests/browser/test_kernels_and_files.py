@@ -185,7 +185,7 @@ def test_the_bars_of_the_file_add_up_to_what_was_written_and_read_back(file):
     (said,) = labels(file)
     picture = figures(file)
     assert picture.locator(".yaxislayer-above .ytick").count() == 5
-    assert picture.locator(".legendtext").all_text_contents()[-1] == "without Huffman's code"
+    assert picture.locator(".legendtext").all_text_contents()[-1] == "without Huffman's code (computed)"
     written = file.page.locator(".efflab-panel .efflab-line").first.inner_text()
     n_bytes = int(re.match(r"([\d,]+) bytes", written).group(1).replace(",", ""))
     picture.locator("summary").click()

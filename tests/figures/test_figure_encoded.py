@@ -29,20 +29,21 @@ def traces(picture):
 def test_each_part_is_stacked_with_a_hatch_of_its_own(found):
     drawn = traces(encoded(found))
     bars = [name for name in drawn if drawn[name].type == "bar"]
-    assert bars == ["codebook", "indices", "gaps", "tables", "floats"]
+    assert bars == ["codebook", "indices", "gaps or mask", "tables", "biases and others", "header"]
     assert [list(drawn[name].x) for name in bars] == [
         [0.128, 0.064, 0],
         [0.28, 1.8, 0],
         [0, 2.0, 0],
         [0.024, 0.036, 0],
-        [0, 0, 0.168],
+        [0, 0, 0.1],
+        [0, 0, 0.068],
     ]
-    assert len({drawn[name].marker.pattern.shape for name in bars}) == 5
+    assert len({drawn[name].marker.pattern.shape for name in bars}) == 6
     assert encoded(found).figure.layout.barmode == "stack"
 
 
 def test_a_line_stands_where_a_layer_ended_without_the_code(found):
-    assert list(traces(encoded(found))["without Huffman's code"].x) == [0.41, 4.6, 0.168]
+    assert list(traces(encoded(found))["without Huffman's code (computed)"].x) == [0.41, 4.6, 0.168]
 
 
 def test_behind_each_bar_stand_its_bytes_now_and_before(found):
@@ -51,7 +52,7 @@ def test_behind_each_bar_stand_its_bytes_now_and_before(found):
 
 
 def test_a_part_that_nobody_has_is_not_in_the_legend(found):
-    assert "gaps" not in traces(encoded(replace(found, layers=(SMALL,))))
+    assert "gaps or mask" not in traces(encoded(replace(found, layers=(SMALL,))))
 
 
 def test_few_bytes_are_told_in_bytes(found):
@@ -67,20 +68,20 @@ def test_every_mark_and_text_lies_within_the_axis(found):
 def test_the_sentence_has_the_share_of_each_part_and_where_the_code_does_not_pay(found):
     assert encoded(found).sentence == (
         "4.50 kB in the file (measured), 30.0 times smaller than the floats: codebook 4.3 %, indices 46.2 %, "
-        "gaps 44.4 %, tables 1.3 %, floats 3.7 %. Without Huffman's code it would be 5.18 kB. In first the code "
-        "costs more than it saves."
+        "gaps or mask 44.4 %, tables 1.3 %, biases and others 2.2 %, header 1.5 %. Without Huffman's code it "
+        "would be 5.18 kB (computed). In first the code costs more than it saves."
     )
 
 
 def test_where_the_code_pays_everywhere_nothing_is_said_of_that(found):
-    assert encoded(replace(found, layers=(LARGE,))).sentence.endswith(" kB.")
+    assert encoded(replace(found, layers=(LARGE,))).sentence.endswith(" kB (computed).")
 
 
 def test_the_table_adds_up(found):
     table = encoded(found).table
     parts = [name for name in table.columns if name.endswith("(bytes)") and name[:3] not in ("all", "wit")]
     assert list(table[parts].sum(axis=1)) == list(table["all (bytes)"]) == [432, 3900, 168]
-    assert list(table["without Huffman's code (bytes)"]) == [410, 4600, 168]
+    assert list(table["without Huffman's code (bytes, computed)"]) == [410, 4600, 168]
     assert table["all (bytes)"].sum() == found.n_bytes
 
 

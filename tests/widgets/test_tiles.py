@@ -1,6 +1,7 @@
 """The tiles: what the multiplications promise stands beside what the clock measured."""
 
 import re
+from html import escape
 
 import pytest
 import support
@@ -19,7 +20,7 @@ from efflab.lab import Report
 from efflab.prune.masks import Sparsity
 from efflab.quantize import Bits
 from efflab.runtime import Planned
-from efflab.widgets.tiles import MACS, sentence, tiles
+from efflab.widgets.tiles import MACS, PACKED, SHARED, sentence, tiles
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,18 @@ def test_the_sentence_says_how_many_bits_there_are_where_weights_were_rounded(la
 
 def test_the_sentence_of_a_cut_says_how_much_is_gone(lab):
     assert sentence(lab.preview((step(prune_filters, ratio=0.5),)), None).split()[1:5] == ["%", "of", "the", "weights"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "formula", "other"),
+    [
+        ((step(share_weights, bits=3),), SHARED, PACKED),
+        ((step(prune_weights, sparsity=0.7), step(share_weights, bits=2)), SHARED, PACKED),
+        ((step(prune_weights, sparsity=0.7),), PACKED, SHARED),
+        ((step(quantize_weights, bits=3),), PACKED, SHARED),
+    ],
+)
+def test_the_formula_of_the_packed_bytes_is_that_of_the_encoding(lab, recipe, formula, other):
+    html = tiles(lab.preview(recipe), lab.baseline, None)
+    assert escape(formula) in html
+    assert escape(other) not in html
