@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from efflab import shipped
 from efflab.lab import Lab, Preview, Report
+from efflab.lab.comparison import Comparison, Row, three_rows
 from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.kernel_speed import KernelSpeed
 
@@ -78,6 +79,43 @@ def beside_encoded(cited: "pd.DataFrame", encoded: EncodedNetwork, lab: Lab) -> 
     }
     row = {name: value for name, value in own.items() if name in cited.columns}
     return pd.concat([cited, pd.DataFrame([row])], ignore_index=True)
+
+
+def beside_students(cited: "pd.DataFrame", lab: Lab, comparison: Comparison | None) -> "pd.DataFrame":
+    """A table of taught students, and below it teacher, student alone and student with teacher, as they came out here.
+
+    Errors are counted on validation images. How many times smaller a student is, in parameters, and how many times
+    faster, once it was timed, is said beside its teacher. Nothing is added before two trainings are over.
+    """
+    import pandas as pd
+
+    rows = three_rows(lab, comparison) if comparison else ()
+    if not rows or rows[-1].evaluation is None:
+        return cited
+    own = pd.DataFrame([_student(row, rows[0], lab) for row in rows])
+    return pd.concat([cited, own[[name for name in cited.columns if name in own]]], ignore_index=True)
+
+
+def _student(row: Row, teacher: Row, lab: Lab) -> dict[str, object]:
+    """A network of a comparison that is over, in the columns that some table has."""
+    assert row.evaluation is not None
+    assert row.size is not None
+    assert teacher.size is not None
+    n, value = row.evaluation.n, row.evaluation.value
+    is_timed = row.time is not None and teacher.time is not None
+    return {
+        "network": f"yours: {row.name}",
+        "data": f"{lab.data.name} (validation)",
+        "transfer_set": "all classes",
+        "images": n,
+        "errors": round(n * (1 - value)),
+        "accuracy_percent": round(100 * value, 2),
+        "parameters": row.size.n_parameters,
+        "times_smaller": round(teacher.size.n_parameters / row.size.n_parameters, 2),
+        "times_faster": round(teacher.time.median_ms / row.time.median_ms, 2) if is_timed else float("nan"),  # type: ignore[union-attr]  # is_timed
+        "source": "this notebook",
+        "kind": "measured",
+    }
 
 
 def beside_products(cited: "pd.DataFrame", points: Iterable[KernelSpeed]) -> "pd.DataFrame":

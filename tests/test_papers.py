@@ -120,9 +120,9 @@ def test_nothing_measured_leaves_the_cited_rows_with_their_ratio():
 def test_the_errors_of_the_missing_digit_are_those_of_the_paper_and_agree_with_its_words():
     table = papers.table("hinton2015")
     assert table["source"].eq("Hinton 2015, arXiv 1503.02531, section 3").all()
-    assert (table["test_errors"] <= table["test_images"]).all()
+    assert (table["errors"] <= table["images"]).all()
     without = table[table["transfer_set"] == "no 3"]
-    assert without["test_errors"].tolist() == [206, 109]
+    assert without["errors"].tolist() == [206, 109]
     assert without["errors_on_3"].tolist() == [133, 14]
     assert without["raised_bias"].tolist() == [0.0, 3.5]
     last = without.iloc[-1]

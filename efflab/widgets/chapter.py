@@ -210,7 +210,7 @@ class Chapter:
         """The source of a function of the package, as it runs."""
         return Code(inspect.getsource(inspect.unwrap(function)), language="python")  # type: ignore[no-untyped-call]  # IPython's
 
-    def paper(self, name: str, yours: Bench | BreakEvenExplorer | EncodedView | None = None) -> "Styler":
+    def paper(self, name: str, yours: Bench | BreakEvenExplorer | EncodedView | SideBySide | None = None) -> "Styler":
         """A paper's published table, and in the same columns what was measured here; `kind` says cited or measured.
 
         While there is nothing of yours to show, a line above the table says so.
@@ -220,7 +220,7 @@ class Chapter:
         Args:
             name: of the table, as in `data/papers`.
             yours: a bench for a table of pruned networks, an explorer for one of sparse products, a written file for
-                one of files.
+                one of files, two trainings for one of students.
 
         Raises:
             FileNotFoundError: there is no table of this name.
@@ -230,6 +230,8 @@ class Chapter:
             table = papers.beside_products(table, yours.points)
         elif isinstance(yours, EncodedView):
             table = papers.beside_encoded(table, yours.encoded, yours.lab) if yours.encoded else table
+        elif isinstance(yours, SideBySide):
+            table = papers.beside_students(table, yours.lab, yours.shown)
         elif yours is not None and yours.preview is not None and yours.preview.recipe:
             table = papers.beside(table, yours.preview, yours.lab, yours.report)
         written = table.style.format(precision=2, thousands=",", na_rep="–")

@@ -273,31 +273,28 @@ chapter.side_by_side(
 # %% [markdown]
 # ## 7. The budget
 #
-# Make a student **under 5 kB packed** that beats itself alone by **at least 2 points**, on average over 3 seeds. The student, the
-# losses and all techniques of the course are yours; *alone* is the same recipe, with plain training in place of each step that has a
-# teacher. No hints. It is hard: the smaller a student is, the less of the teacher's doubt it has room for. Both arms are trained three times when the
-# cell runs, in the background, for a minute or two.
+# Make a student **under 30 kB packed** that beats itself alone by **at least 1 point**, on average over 3 seeds. The student, the loss
+# and what comes after the training are yours: the student of section 3 has 220 kB as floats. *Alone* is the same recipe, with
+# plain training in place of each step that has a teacher. No hints; several recipes meet it. Both arms are trained three times when the cell
+# runs, in the background, for half a minute or more.
 
 # %%
-from efflab import prune_weights, share_weights
+from efflab import share_weights
 from efflab.budget import TaughtBudget
 
-budget = TaughtBudget(n_bytes=5000, gained=0.02)
+budget = TaughtBudget(n_bytes=30_000, gained=0.01)
 
 # %% tags=["student-only"]
-small = step(share_weights, bits=4)
 recipe = (
     step(start_student, kind="mlp", width=8),
-    step(distill_predictions),
-    small,
+    step(distill_predictions, epochs=10),
 )  # change it until the budget is met
 chapter.judge(lab, recipe, budget)
 
 # %% tags=["solution-only"]
-learn = [step(distill_predictions, temperature=8.0, epochs=n, learning_rate=0.003) for n in (8, 6, 10)]
-prune = [step(prune_weights, sparsity=s) for s in (0.8, 0.94)]
-small = step(share_weights, bits=4)
-recipe = (step(start_student, kind="mlp", width=64), learn[0], prune[0], learn[1], prune[1], learn[2], small)
+learn = step(distill_predictions, temperature=8.0, epochs=15)
+again = step(distill_predictions, temperature=8.0, epochs=3, learning_rate=0.001)
+recipe = (student, learn, step(share_weights, bits=4), again)
 chapter.judge(lab, recipe, budget)
 
 # %% [markdown]
