@@ -37,6 +37,28 @@ def test_a_loss_beyond_the_limit_is_not_met(encoded):
     assert "Not met: 2.0 points of accuracy lost" in verdict.message
 
 
+@pytest.mark.parametrize(
+    ("change", "low", "high", "told"),
+    [
+        (-0.007, -0.015, 0.002, "0.7 lost, between -0.2 and 1.5; the 0.7 counts (at most 1.0 allowed)"),
+        (0.001, -0.005, 0.007, "0.1 gained, between -0.5 and 0.7; the 0.1 counts (at most 1.0 may be lost)"),
+        (0.0, -0.003, 0.003, "0.0 lost, between -0.3 and 0.3; the 0.0 counts (at most 1.0 allowed)"),
+    ],
+)
+def test_a_loss_and_a_gain_are_told_with_their_interval_and_which_number_counts(encoded, change, low, high, told):
+    other = replace(encoded, difference=replace(encoded.difference, value=change, low=low, high=high))
+    verdict = EncodedBudget(1.0, lost=0.01).judge(other)
+    assert verdict.passed
+    number, rest = told.split(maxsplit=1)
+    assert verdict.message.endswith(f"Met: {number} points of accuracy {rest}.")
+
+
+def test_a_file_without_shared_values_says_why_it_is_not_smaller(lab, encoded):
+    reason = "no layer shares values, and only those that do are written in codes"
+    assert reason in EncodedBudget(40, lost=0.01).judge(lab.encode((step(prune_weights, sparsity=0.9),))).message
+    assert reason not in EncodedBudget(40, lost=0.01).judge(encoded).message
+
+
 def test_a_recipe_is_run_written_and_judged(lab, encoded):
     verdict = EncodedBudget(1.0, lost=1.0).judge_recipe(lab, RECIPE)
     assert verdict.passed

@@ -34,6 +34,8 @@ class EncodedBudget:
             f"{encoded.n_bytes:,} bytes in the file, measured, {encoded.times_smaller:.1f} times smaller than "
             f"{encoded.base_bytes:,} (at least {three(self.times_smaller)} asked)"
         )
+        if not encoded.layers:
+            text += "; no layer shares values, and only those that do are written in codes"
         return verdict({text: encoded.times_smaller >= self.times_smaller} | is_lost_at_most(self.lost, encoded))
 
     def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:

@@ -29,18 +29,25 @@ def verdict(results: Mapping[str, bool]) -> Verdict:
 def is_lost_at_most(limit: float, preview: Preview | EncodedNetwork) -> dict[str, bool]:
     """Whether the score of what was evaluated fell by at most `limit`, a fraction, said with the interval of the loss.
 
-    The score is the measured one, not the end of its interval.
+    The score is the measured one, not the end of its interval. A score that rose is told as a gain.
     """
     task, difference = preview.evaluation.task, preview.difference
-    lost = -difference.value if task.higher_is_better else difference.value
+    sign = -1 if task.higher_is_better else 1
+    lost = sign * difference.value
     unit = "points" if task.unit == "%" else task.unit
     is_plain = (round(lost * task.per_unit, 1) <= round(limit * task.per_unit, 1)) == (lost <= limit)
     digits = 1 if is_plain else 2  # rounded numbers must not contradict the verdict
-    shown, most, least, allowed = (
+    is_gain = round(lost * task.per_unit, digits) < 0
+    sign, word, end = (-sign, "gained", "may be lost") if is_gain else (sign, "lost", "allowed")
+    ends = sorted((sign * difference.low, sign * difference.high))
+    shown, least, most, allowed = (
         f"{round(number * task.per_unit, digits) + 0.0:.{digits}f}"  # + 0.0: there is no -0.0 to read
-        for number in (lost, -difference.high, -difference.low, limit)
+        for number in (sign * difference.value, *ends, limit)
     )
-    text = f"{shown} {unit} of {task.score_name} lost, between {most} and {least} (at most {allowed} allowed)"
+    text = (
+        f"{shown} {unit} of {task.score_name} {word}, between {least} and {most}; the {shown} counts "
+        f"(at most {allowed} {end})"
+    )
     return {text: lost <= limit}
 
 
