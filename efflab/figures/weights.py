@@ -11,6 +11,8 @@ from efflab.figures.theme import BASE, NOW, Json, translucent
 
 N_BINS = 61
 """Bins of the histogram; odd, so that one of them is centred on zero."""
+MAX_LISTED = 8
+"""Values that are listed where all weights of a layer share so few."""
 MAX_SIDE = 128
 """Cells along one side of the mask; a larger one is averaged into blocks."""
 
@@ -21,7 +23,8 @@ Counts = NDArray[np.int64]
 def histogram(layer: str, base: Tensor, now: Tensor) -> Picture:
     """How the non-zero weights of a layer are distributed: the base as an outline, now filled.
 
-    base, now: weights of any shape. Zeros are told in words; as a bar they would dwarf everything else.
+    base, now: weights of any shape. Zeros are told in words; as a bar they would dwarf everything else. Values that all
+    weights share are listed, if they are few.
 
     Raises:
         ValueError: `base` or `now` is empty.
@@ -31,7 +34,10 @@ def histogram(layer: str, base: Tensor, now: Tensor) -> Picture:
     edges = np.linspace(-reach, reach, N_BINS + 1)
     counts = [_count(weights, reach) for weights in (before, after)]
     zeros = [weights.size - int(np.count_nonzero(weights)) for weights in (before, after)]
-    text = f"weight of {layer} ({zeros[1]:,} of {after.size:,} are zero and not drawn)"
+    shared = _shared(after)
+    text = (
+        f"weight of {layer} ({zeros[1]:,} of {after.size:,} are zero and not drawn){f'<br>{shared}' if shared else ''}"
+    )
     figure = draw(_steps(edges, *counts), _histogram_layout(text, reach))
     table = pd.DataFrame(
         {
@@ -41,7 +47,8 @@ def histogram(layer: str, base: Tensor, now: Tensor) -> Picture:
             "now (count)": counts[1],
         }
     )
-    return Picture(figure, _histogram_sentence(layer, after, zeros), table)
+    sentence = _histogram_sentence(layer, after, zeros)
+    return Picture(figure, f"{sentence} Its {shared}." if shared else sentence, table)
 
 
 def mask(layer: str, weight: Tensor) -> Picture:
@@ -71,6 +78,15 @@ def _numbers(name: str, weight: Tensor) -> Floats:
         raise ValueError(f"{name} must hold at least one weight, not a tensor of shape {tuple(weight.shape)}")
     numbers: Floats = weight.detach().cpu().float().contiguous().numpy().ravel()
     return numbers
+
+
+def _shared(weights: Floats) -> str:
+    """The values that the weights share, zero aside, smallest first; nothing where they are many, or one."""
+    if len(np.unique(weights[: 100 * MAX_LISTED])) > MAX_LISTED + 1:
+        return ""  # found without sorting all of them
+    values = np.unique(weights[weights != 0])
+    is_listed = 1 < len(values) <= MAX_LISTED and len(values) < weights.size
+    return f"{len(values)} values: {', '.join(f'{value:.3g}' for value in values)}" if is_listed else ""
 
 
 def _count(weights: Floats, reach: float) -> Counts:

@@ -51,6 +51,20 @@ def test_a_layer_that_was_always_zero_is_shown():
     assert histogram("fc", torch.zeros(3), torch.zeros(3)).table["base (count)"].sum() == 0
 
 
+def test_the_values_that_all_weights_share_are_listed(weight):
+    values = torch.tensor([-0.5, -0.125, 0.25, 1.0])
+    shared = values[weight.long() % 4]
+    picture = histogram("fc", weight, torch.where(weight > 1.5, 0.0, shared))
+    assert picture.figure.layout.xaxis.title.text.endswith("<br>4 values: -0.5, -0.125, 0.25, 1")
+    assert picture.sentence.endswith("Its 4 values: -0.5, -0.125, 0.25, 1.")
+
+
+@pytest.mark.parametrize("n", [1, 9, 16])
+def test_one_value_and_many_are_not_listed(weight, n):
+    shared = torch.linspace(0.1, 1.0, n)[torch.arange(weight.numel()) % n].view_as(weight)
+    assert "values:" not in histogram("fc", weight, shared).sentence
+
+
 def test_a_small_mask_has_a_cell_for_each_weight(weight):
     now = pruned(weight, 0.7)
     picture = mask("fc", now)
