@@ -9,7 +9,7 @@ from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.lab import Preview, Report
 from efflab.recipe import TECHNIQUES, to_json
 
-COLUMNS = ("recipe", "score", "batch", "base takes", "it takes", "speed", "packed", "file", "network")
+COLUMNS = ("recipe", "packed", "score", "batch", "base takes", "it takes", "speed", "file", "network")
 """The heads of `run_texts`."""
 NOT_TIMED = "–"
 
@@ -49,9 +49,9 @@ def run_texts(run: Mapping[str, Any]) -> list[str]:
     batch = str(run.get("batch", 1))  # not written down before there was a choice: one image
     packed = bytes_text(run["packed_bytes"])
     if not is_timed(run):
-        return [_run_text(run), score, *[NOT_TIMED] * 4, packed, NOT_TIMED, run.get("network", "")]
+        return [_run_text(run), packed, score, *[NOT_TIMED] * 5, run.get("network", "")]
     times = [batch, ms_text(run["base_ms"]), ms_text(run["ms"]), run["verdict"]]
-    return [_run_text(run), score, *times, packed, bytes_text(run["file_bytes"]), run.get("network", "")]
+    return [_run_text(run), packed, score, *times, bytes_text(run["file_bytes"]), run.get("network", "")]
 
 
 def is_timed(run: Mapping[str, Any]) -> bool:
