@@ -39,6 +39,13 @@ def largest_first(nodes):
     return sorted(nodes, key=lambda node: -node[0] if len(node[1]) == 1 else -math.inf)
 
 
+def sorted_once(counts, pick=list):
+    """The list is sorted before the first merge only; `pick` says where the sums are put, at the end if it is `list`."""
+    order = sorted(range(len(counts)), key=lambda symbol: counts[symbol])
+    lengths = merged([counts[symbol] for symbol in order], pick)
+    return [lengths[order.index(symbol)] for symbol in range(len(counts))]
+
+
 def bits(counts, rounding):
     return [rounding(-math.log2(count / sum(counts))) for count in counts]
 
@@ -61,11 +68,13 @@ WRONG = {
         "by_rank": lambda counts: by_rank(counts, len(counts) - 1),
         "largest_first": lambda counts: merged(counts, largest_first),
         "forgets_inside": lambda counts: merged(counts, forgets=True),
+        "sorted_once": sorted_once,
         "in_order_of_size": lambda counts: sorted(merged(counts)),
     },
     "gaps": {
         "places": lambda is_kept: is_kept.nonzero().flatten(),
         "steps": steps,
+        "starts_at_zero": lambda is_kept: steps(is_kept, first=0) - 1,
         "forgets_first": lambda is_kept: is_kept.nonzero().flatten().diff() - 1,
         "counts_the_end": lambda is_kept: steps(torch.cat([is_kept, torch.tensor([True])])) - 1,
         "kept_before_zeros": lambda is_kept: steps(~is_kept) - 1,
@@ -85,6 +94,12 @@ def test_the_lengths_are_those_of_a_code_without_unused_bits_and_within_a_bit_of
     p = counts / counts.sum()
     entropy = -(p * np.log2(p)).sum()
     assert entropy <= p @ lengths < entropy + 1
+
+
+def test_a_list_sorted_once_is_recognised_wherever_the_sums_are_put():
+    sums_first = lambda nodes: sorted(nodes, key=lambda node: len(node[1]) == 1)  # noqa: E731
+    found = verdict("huffman_lengths", lambda counts: sorted_once(counts, sums_first))
+    assert found.message.startswith("The list was sorted once.")
 
 
 @pytest.mark.parametrize(("id", "key"), [(id, key) for id in WRONG for key in WRONG[id]])
