@@ -40,7 +40,7 @@ def largest_first(nodes):
 
 
 def sorted_once(counts, pick=list):
-    """The list is sorted before the first merge only; `pick` says where the sums are put, at the end if it is `list`."""
+    """The list is sorted before the first merge only. pick: where the sums are put, with `list` at the end."""
     order = sorted(range(len(counts)), key=lambda symbol: counts[symbol])
     lengths = merged([counts[symbol] for symbol in order], pick)
     return [lengths[order.index(symbol)] for symbol in range(len(counts))]
