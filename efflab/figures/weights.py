@@ -1,5 +1,7 @@
 """What pruning does to the weights of one layer: their histogram, and the mask as a picture."""
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ N_BINS = 61
 """Bins of the histogram; odd, so that one of them is centred on zero."""
 MAX_LISTED = 8
 """Values that are listed where all weights of a layer share so few."""
+LINE = 48
+"""Characters in a line of such a list: what a projector has room for."""
 MAX_SIDE = 128
 """Cells along one side of the mask; a larger one is averaged into blocks."""
 
@@ -35,9 +39,8 @@ def histogram(layer: str, base: Tensor, now: Tensor) -> Picture:
     counts = [_count(weights, reach) for weights in (before, after)]
     zeros = [weights.size - int(np.count_nonzero(weights)) for weights in (before, after)]
     shared = _shared(after)
-    text = (
-        f"weight of {layer} ({zeros[1]:,} of {after.size:,} are zero and not drawn){f'<br>{shared}' if shared else ''}"
-    )
+    text = f"weight of {layer} ({zeros[1]:,} of {after.size:,} are zero and not drawn)"
+    text = "<br>".join([text, *wrap(shared, LINE)])
     figure = draw(_steps(edges, *counts), _histogram_layout(text, reach))
     table = pd.DataFrame(
         {
