@@ -51,6 +51,24 @@ bench.run()
 worker().wait(300)
 bench
 """,
+    "08_softened": """
+from efflab import Lab
+from efflab.widgets import Softened
+from efflab.widgets.worker import worker
+panel = Softened(Lab.open("resnet8-scattered"), start={"temperature": 4.0})
+worker().wait(120)
+panel
+""",
+    "09_representations": """
+from efflab import Lab, fine_tune, start_student, step
+from efflab.widgets import Representations
+from efflab.widgets.worker import worker
+recipe = (step(start_student, kind="cnn", width=3), step(fine_tune, epochs=8, learning_rate=0.01))
+panel = Representations(Lab.open("resnet8-scattered"), recipe)
+panel.train()
+worker().wait(300)
+panel
+""",
 }
 """Name of the picture: the cell that shows another panel, or a bench that is made in another way."""
 

@@ -111,8 +111,17 @@ def _main_directions(X: Tensor, n_components: int) -> tuple[Tensor, float]:
     from sklearn.decomposition import PCA  # here, because it takes as long to import as torch
 
     pca = PCA(n_components, svd_solver="full")  # the others draw random numbers or square the condition
-    scores = torch.from_numpy(pca.fit_transform(X.cpu().numpy()))
+    scores = torch.from_numpy(pca.fit_transform(_compact(X).cpu().numpy()))
     return scores / scores.norm(), float(pca.explained_variance_ratio_.sum())
+
+
+def _compact(X: Tensor) -> Tensor:
+    """Points with the same distances in at most n dimensions, of which PCA is quicker: (n, p) -> (n, min(n, p))."""
+    if X.shape[1] <= len(X):
+        return X
+    eigenvalues, eigenvectors = torch.linalg.eigh(X @ X.T)
+    compact: Tensor = eigenvectors * eigenvalues.clamp(min=0).sqrt()
+    return compact
 
 
 def _turn(points: Tensor, onto: Tensor) -> Tensor:

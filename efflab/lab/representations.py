@@ -34,7 +34,7 @@ from efflab.runtime.export import evaluating
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
     import pandas as pd
 
-MOST_UNITS = 8192
+MOST_UNITS = 16_384
 """Maps with more numbers for one image are averaged over their places."""
 CHUNK = 125
 """Images that a network looks at at once."""

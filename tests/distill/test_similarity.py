@@ -161,3 +161,15 @@ def test_the_same_representations_give_the_same_bits():
 def test_more_components_than_units_are_refused(n_components):
     with pytest.raises(ValueError, match=f"n_components must lie between 1 and 3, .*, not {n_components}"):
         aligned_pca(rand(26, 9, 5), rand(27, 9, 3), n_components)
+
+
+def test_more_units_than_images_give_the_same_points():
+    generator = torch.Generator().manual_seed(5)
+    x, y = torch.randn(20, 3, generator=generator), torch.randn(20, 400, generator=generator)
+    y[:, :2] *= 9.0
+    centred = (y - y.mean(dim=0)).double()
+    u, s, _ = torch.linalg.svd(centred, full_matrices=False)
+    scores = u[:, :2] * s[:2]
+    found = aligned_pca(x, y)
+    torch.testing.assert_close(torch.cdist(found.y, found.y), torch.cdist(scores, scores) / scores.norm())
+    assert found.y_explained == pytest.approx(float((s[:2] ** 2).sum() / (s**2).sum()))
