@@ -34,7 +34,7 @@ MEASURED = (
 )
 TRAINING = "The student is being trained ..."
 LOOKING = "Both networks look at the images ..."
-MOST_IMAGES, USUAL_IMAGES = 2000, 500
+MOST_IMAGES, USUAL_IMAGES = 1000, 500
 
 
 class Representations(Panel):

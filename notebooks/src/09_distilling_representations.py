@@ -76,7 +76,7 @@ print("something else    ", round(linear_cka(x, torch.randn(200, 3)), 3))
 # layer behind it, the **regressor**, can compute the hint from it. Then the regressor is thrown away, and the whole student is distilled
 # from the predictions, as in chapter 08 (Romero and others 2015, arXiv 1412.6550):
 #
-# $$L_\text{hint} = \frac{1}{n} \sum_\text{images} \big\lVert W u + b - v \big\rVert^2 \qquad u \text{ guided layer}, \; v \text{ hint}$$
+# $$L_\text{hint} = \text{mean over images and numbers of } \; (W u + b - v)^2 \qquad u \text{ guided layer}, \; v \text{ hint}$$
 #
 # The regressor is there because the two layers have other widths, and because their channels have no common order. The student below is small, 3
 # channels in its first layer. Predict, then press **Train both**. Both arms take 8 epochs: the student alone spends all of them on the
@@ -101,10 +101,10 @@ yours
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# Worse: 8 points on average over four seeds, and between 5 and 11 with 95 % confidence. Other pairs of layers were no better. A student this small, trained for so short a time, has not yet
-# learned what it can from the labels, and each epoch that it spends on something else is missing. Nor do the predictions of the second
-# stage help it: chapter 08 had a student that learned its images by heart, where doubt is worth more than a label. This one never gets
-# that far. The paper's students are the opposite, deep and hard to train from labels: there a hint is what makes training work at all.
+# Worse: 8 points on average over four seeds, and between 5 and 11 with 95 % confidence. Other pairs of layers were no better.
+# A student this small, trained for so short a time, has not yet learned what it can from the labels, and each epoch that it spends on
+# something else is missing. Nor do the predictions of the second stage help it: with few epochs they did not help in chapter 08
+# either. The paper's students are the opposite, deep and hard to train from labels: there a hint is what makes training work.
 #
 # </details>
 #
@@ -175,7 +175,7 @@ chapter.side_by_side(
 # ### Exercise: where a layer looks
 #
 # Between the two stands **attention** (*Going further*): where in the picture a layer is active, whatever it sees there.
-##
+#
 # Write `attention_map(features)`: squares, their mean over the channels, flattened to a row for each image, and each row divided by its
 # length.
 #
@@ -228,15 +228,15 @@ chapter.judge(lab, recipe, budget)
 # %% [markdown]
 # ## 6. The paper beside you
 #
-# FitNets on CIFAR-10: thin, deep students with hints, and their wide teacher. The last row is your student of section 3, with hints, once
-# it is trained.
+# FitNets on CIFAR-10: thin, deep students with hints, and their wide teacher. The last three rows are yours, of section 3, once both
+# students are trained; the times come a little later.
 
 # %%
 chapter.paper("fitnets2015", yours)
 
 # %% [markdown]
-# In the paper the thin students are *better* than their teacher: they are deeper, with 11 to 19 layers, and without a hint the deepest ones
-# hardly trained at all. Yours has three layers, and no such trouble. So a hint had nothing to mend, and cost epochs. What was kept of the idea,
+# In the paper all thin students but the smallest are *better* than their teacher: they are deeper, with 11 to 19 layers, and without a
+# hint the deepest ones hardly trained at all. Yours has three layers, and no such trouble. So a hint had nothing to mend, and cost epochs. What was kept of the idea,
 # ten years later, is a loss on hidden layers *beside* the others, and many epochs.
 
 # %% [markdown]
