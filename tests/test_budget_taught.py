@@ -4,12 +4,23 @@ from dataclasses import replace
 
 import pytest
 import support
+from torch import nn
 
-from efflab import Lab, distill_hints, distill_predictions, fine_tune, prune_weights, share_weights, start_student, step
+from efflab import (
+    Lab,
+    distill_hints,
+    distill_predictions,
+    fine_tune,
+    prune_weights,
+    share_weights,
+    start_student,
+    step,
+    technique,
+)
 from efflab.budget import TaughtBudget
 from efflab.lab.side_by_side import Arm, Pair, without_teacher
 from efflab.runtime.shared import shared_layers
-from efflab.training import Progress
+from efflab.training import Epochs, Progress
 
 RECIPE = (step(start_student, kind="mlp", width=4), step(distill_predictions, epochs=1))
 
@@ -89,8 +100,33 @@ def test_alone_weights_in_a_code_stay_in_it(lab):
 
 def test_more_epochs_than_plain_training_takes_are_refused():
     recipe = (step(distill_hints, hint_epochs=10, epochs=30),)
-    with pytest.raises(ValueError, match=r"^distill_hints trains for 40 epochs, and plain training takes 30$"):
+    with pytest.raises(
+        ValueError, match=r"^distill_hints trains for 40 epochs by its knobs, and plain training takes 1 to 30: "
+    ):
         without_teacher(recipe)
+
+
+@technique
+def follow(model: nn.Module, *, teacher: nn.Module, n_passes: Epochs = 2, epochs: Epochs = 4) -> nn.Module:
+    """A technique of one's own, without a learning rate."""
+    return model
+
+
+@technique
+def wander(model: nn.Module, *, teacher: nn.Module, n_passes: Epochs = 2) -> nn.Module:
+    """Its knob for the epochs has another name."""
+    return model
+
+
+def test_a_technique_of_ones_own_needs_no_learning_rate():
+    assert without_teacher((step(start_student), step(follow))) == (step(start_student), step(fine_tune, epochs=4))
+
+
+def test_a_technique_that_does_not_say_its_epochs_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^wander trains for 0 epochs by its knobs, .* name the knob .* epochs, or say"
+    ):
+        without_teacher((step(start_student), step(wander)))
 
 
 @pytest.mark.parametrize(

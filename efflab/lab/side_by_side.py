@@ -136,8 +136,9 @@ def side_by_side(
 def without_teacher(recipe: Recipe) -> Recipe:
     """The same recipe, with each step that asks for a teacher replaced by plain training of as many epochs.
 
-    That is `fine_tune`. Where an earlier step may have put weights into a code, which `fine_tune` would move them off,
-    it is `distill_predictions` with nothing soft: the same training, which keeps the code.
+    That is `fine_tune`, with the same learning rate where the step has one. Where an earlier step may have put weights
+    into a code, which `fine_tune` would move them off, it is `distill_predictions` with nothing soft: the same
+    training, which keeps the code.
 
     Example:
         >>> from efflab.distill import distill_hints
@@ -145,7 +146,7 @@ def without_teacher(recipe: Recipe) -> Recipe:
         (fine_tune(epochs=8, learning_rate=0.005),)
 
     Raises:
-        ValueError: no step asks for one.
+        ValueError: no step asks for one, or plain training cannot last as long.
     """
     check_recipe(recipe)
     if not any("teacher" in one.technique.inputs for one in recipe):
@@ -186,9 +187,13 @@ def _alone(one: Step, before: Recipe) -> Step:
     keeps = any(earlier.technique in CODING for earlier in before)
     technique, settings = (distill_predictions, {"soft": 0.0}) if keeps else (fine_tune, {})
     epochs, most = n_epochs(one), int(str(technique.knobs["epochs"].ends[1]))
-    if epochs > most:
-        raise ValueError(f"{one.technique.name} trains for {epochs} epochs, and plain training takes {most}")
-    return step(technique, **settings, epochs=epochs, learning_rate=one.values["learning_rate"])
+    if not 1 <= epochs <= most:
+        raise ValueError(
+            f"{one.technique.name} trains for {epochs} epochs by its knobs, and plain training takes 1 to {most}: name "
+            "the knob of a technique of your own epochs, or say how the student is trained alone"
+        )
+    rate = one.values.get("learning_rate", technique.defaults["learning_rate"])
+    return step(technique, **settings, epochs=epochs, learning_rate=rate)
 
 
 class _Training:

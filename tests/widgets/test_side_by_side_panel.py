@@ -302,7 +302,7 @@ def test_what_cannot_be_trained_as_long_is_told(lab, journal):
     panel = SideBySide(lab, distill_hints, controls=("epochs", "hint_epochs"), student=STUDENT, journal=journal)
     panel.set(epochs=30, hint_epochs=10)
     trained(panel)
-    assert "distill_hints trains for 40 epochs, and plain training takes 30" in panel.readout.error
+    assert "distill_hints trains for 40 epochs by its knobs, and plain training takes 1 to 30" in panel.readout.error
     assert panel.shown is None
 
 
