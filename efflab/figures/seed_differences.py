@@ -1,7 +1,8 @@
 """What a teacher adds, seed by seed: whether it helps, or one training was only luckier than the other.
 
 A point is one seed, and its bar the interval of the images. The band is the interval of the mean over the seeds: it
-includes both chances, that of the images and that of the trainings.
+includes both chances, that of the images and that of the trainings. It is there from three seeds on, and so is the
+verdict.
 
 Reference: Bouthillier et al., Accounting for variance in machine learning benchmarks, 2021, arXiv 2103.03098.
 """
@@ -15,11 +16,11 @@ from efflab.figures.axes import FIXED, interval_band
 from efflab.figures.picture import MAX_ROWS, Picture, draw
 from efflab.figures.text import difference_text, score_text, signed_interval_text
 from efflab.figures.theme import BASE, NOW, Json
-from efflab.lab.side_by_side import Pair, Verdict, verdict
+from efflab.lab.side_by_side import ENOUGH_SEEDS, Pair, Verdict, verdict
 from efflab.measure import Difference, Evaluation, compare
 
 NONE_YET = "No seed is trained to its end yet, so there is no difference to show."
-OTHERS_MAY_DIFFER = "Other seeds may differ: train more."
+NO_VERDICT_YET = f"Other seeds may differ: a verdict needs {ENOUGH_SEEDS}, so train more."
 ROOM = 0.1
 """Free space above and below the intervals, as a fraction of what they span."""
 
@@ -38,22 +39,25 @@ def seed_differences(pairs: Sequence[Pair], task: Classification) -> Picture:
         return Picture(figure, NONE_YET, _table([], None, task))
     found = verdict(whole)
     ends = [-0.5, len(done) - 0.5]
-    traces = [_zero(ends), *(_mean(found, ends, task) if found.n_seeds > 1 else []), _points(done, task)]
+    traces = [_zero(ends), *(_mean(found, ends, task) if found.is_enough else []), _points(done, task)]
     figure = draw(traces, _layout(done, found, task))
     return Picture(figure, verdict_text(pairs, task), _table(done, found, task))
 
 
 def verdict_text(pairs: Sequence[Pair], task: Classification) -> str:
-    """Whether the teacher helps, in a sentence with its numbers; that there is nothing to say yet, else."""
+    """Whether the teacher helps, in a sentence with its numbers; of too few seeds, what it added to each."""
     whole = [pair for pair in pairs if pair.is_whole]
     if not whole:
         return NONE_YET
     found = verdict(whole)
-    value = difference_text(found.value, task)
     interval = f"95 % interval {signed_interval_text(found.low, found.high, per_unit=task.per_unit)}"
-    if found.n_seeds == 1:
-        return f"The teacher {found.word}: {value}, {interval}, 1 seed (of its images). {OTHERS_MAY_DIFFER}"
-    return f"The teacher {found.word}: {value} on average, {interval}, {found.n_seeds} seeds."
+    if found.is_enough:
+        added = f"{difference_text(found.value, task)} on average"
+        return f"The teacher {found.word}: {added}, {interval} of the mean over {found.n_seeds} seeds."
+    added = " and ".join(difference_text(pair.difference.value, task) for pair in whole if pair.difference)
+    if len(whole) == 1:
+        return f"With the teacher {added} ({interval} of the images), one seed. {NO_VERDICT_YET}"
+    return f"With the teacher {added}, {len(whole)} seeds. {NO_VERDICT_YET}"
 
 
 def teacher_text(teacher: Evaluation, alone: Evaluation) -> str:
@@ -116,8 +120,8 @@ def _points(done: Sequence[tuple[int, Difference]], task: Classification) -> Jso
 
 
 def _layout(done: Sequence[tuple[int, Difference]], found: Verdict, task: Classification) -> Json:
-    lows, highs = [one.low for _, one in done], [one.high for _, one in done]
-    low, high = (task.per_unit * end for end in (min(0, found.low, *lows), max(0, found.high, *highs)))
+    ends = [end for _, one in done for end in (one.low, one.high)] + [found.low, found.high] * found.is_enough
+    low, high = (task.per_unit * end for end in (min(0, *ends), max(0, *ends)))
     room = ROOM * (high - low)
     unit = "points" if task.unit == "%" else task.unit
     ticks = {"tickvals": list(range(len(done))), "ticktext": [str(seed) for seed, _ in done]}
@@ -133,7 +137,7 @@ def _table(done: Sequence[tuple[int, Difference]], found: Verdict | None, task: 
         (str(seed), difference_text(one.value, task), _interval(one.low, one.high, task), f"{one.n:,} images")
         for seed, one in done
     ]
-    if found is not None and found.n_seeds > 1:
+    if found is not None and found.is_enough:
         mean = difference_text(found.value, task)
         rows.append(("mean", mean, _interval(found.low, found.high, task), f"{found.n_seeds} seeds"))
     return pd.DataFrame(rows[-MAX_ROWS:], columns=["seed", "with teacher - alone", "95 % interval", "of"])

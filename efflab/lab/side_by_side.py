@@ -40,6 +40,8 @@ CODING = (quantize_weights, quantize_activations, learn_rounding, correct_biases
 """What leaves weights or activations in a code."""
 HELPS, SAME, HURTS = "helps", "makes no measurable difference", "hurts"
 """The verdicts."""
+ENOUGH_SEEDS = 3
+"""Fewer are no verdict: of one seed nobody knows how far another lies, and of two hardly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +91,18 @@ class Verdict:
     """What the teacher adds over some seeds: the mean difference with its 95 % interval, fractions.
 
     Of one seed the interval is that of the images; of several it is that of the seeds, which includes the images'.
+    From `ENOUGH_SEEDS` on it `is_enough` to say of a teacher that it helps or hurts.
     """
 
     value: float
     low: float
     high: float
     n_seeds: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the seeds are enough for a verdict."""
+        return self.n_seeds >= ENOUGH_SEEDS
 
     @property
     def word(self) -> str:

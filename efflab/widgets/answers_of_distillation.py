@@ -21,7 +21,7 @@ UNTRAINED = "not trained"
 def verdict_of_teacher(panel: "SideBySide") -> str | None:
     """For "does the teacher help?": "helps", "same" or "hurts", over the seeds that ran where it is asked; else None.
 
-    "same" where the interval includes zero.
+    None, too, while there are too few for a verdict. "same" where the interval includes zero.
     """
     found = _verdict(panel)
     return KEYS[found.word] if found else None
@@ -34,8 +34,10 @@ def gain(panel: "SideBySide") -> float | None:
 
 
 def _verdict(panel: "SideBySide") -> Verdict | None:
+    """What is known, once the seeds are enough."""
     comparison = panel.asked
-    return verdict(comparison.whole) if comparison and comparison.whole else None
+    found = verdict(comparison.whole) if comparison and comparison.whole else None
+    return found if found and found.is_enough else None
 
 
 def fives_look_like(panel: "Softened") -> str | None:

@@ -179,6 +179,7 @@ class SideBySide(Panel):
             comparison = self._trained.get(recipes) or Comparison(*recipes)
             self._begin(comparison)
             yield from self.desk.running.watch(self._train_pairs(comparison, choose(comparison), progress))
+            self.tell_answer(self.gate, self._answer(self))  # of all seeds that were asked for, and not of the third
         finally:
             self._is_training = False
             self.desk.lock(False)
@@ -233,11 +234,10 @@ class SideBySide(Panel):
             self.stage.draw_tab()
 
     def _take(self, comparison: Comparison) -> None:
-        """Show what came of a training, and answer the prediction if it was about this."""
+        """Show what came of a training."""
         self._keep(comparison)
         self.shown = comparison
         self._draw(comparison)
-        self.tell_answer(self.gate, self._answer(self))
 
     def _keep(self, comparison: Comparison) -> None:
         key = (comparison.alone, comparison.taught)

@@ -79,7 +79,7 @@ print("something else    ", round(linear_cka(x, torch.randn(200, 3)), 3))
 # $$L_\text{hint} = \text{mean over images and numbers of } \; (W u + b - v)^2 \qquad u \text{ guided layer}, \; v \text{ hint}$$
 #
 # The regressor is there because the two layers have other widths, and because their channels have no common order. The student below is small, 3
-# channels in its first layer. Predict, then press **Train both**. Both arms take 8 epochs: the student alone spends all of them on the
+# channels in its first layer. Predict, then press **Train both** and **3 more seeds**. Both arms take 8 epochs: the student alone spends all of them on the
 # labels, the other one two on the hint and six on the teacher's predictions and the labels. Set the numbers of the layers to the pair
 # that you noted, and try again.
 

@@ -146,22 +146,35 @@ def test_zero_is_a_dashed_line_and_in_sight_however_clear_the_difference(over):
     assert picture.figure.layout.yaxis.range[0] < 0
 
 
-def test_one_seed_has_no_band_and_says_that_others_may_differ(over):
+def test_one_seed_is_no_verdict_and_has_no_band(over):
     picture = seed_differences([over(700, 750)], TASK)
     assert [trace.fill for trace in picture.figure.data] == [None, None]
     low, high = (100 * end for end in (over(700, 750).difference.low, over(700, 750).difference.high))
     assert picture.sentence == (
-        f"The teacher helps: +5.0 points, 95 % interval +{low:.1f} to +{high:.1f}, 1 seed (of its images). "
-        "Other seeds may differ: train more."
+        f"With the teacher +5.0 points (95 % interval +{low:.1f} to +{high:.1f} of the images), one seed. "
+        "Other seeds may differ: a verdict needs 3, so train more."
     )
+
+
+def test_two_seeds_are_no_verdict_either_and_their_interval_does_not_stretch_the_axis(over):
+    pairs = [over(700, 730), over(700, 690, seed=1)]
+    picture = seed_differences(pairs, TASK)
+    assert [trace.fill for trace in picture.figure.data] == [None, None]
+    told = "With the teacher +3.0 points and -1.0 points, 2 seeds. Other seeds may differ: a verdict needs 3"
+    assert picture.sentence == f"{told}, so train more."
+    assert list(picture.table["seed"]) == ["0", "1"]
+    assert picture.figure.layout.yaxis.range[1] < 6 < 100 * verdict(pairs).high
 
 
 @pytest.mark.parametrize(
     ("scores", "word"),
     [
-        ([(700, 730), (700, 728), (700, 731)], "helps: +3.0 points on average, 95 % interval +2.6 to +3.3, 3 seeds."),
-        ([(730, 700), (728, 700), (731, 700)], "hurts: -3.0 points on average, 95 % interval -3.3 to -2.6, 3 seeds."),
-        ([(700, 710), (710, 700)], "makes no measurable difference: 0.0 points on average, 95 % interval -12.7 to "),
+        ([(700, 730), (700, 728), (700, 731)], "helps: +3.0 points on average, 95 % interval +2.6 to +3.3 of the mean"),
+        ([(730, 700), (728, 700), (731, 700)], "hurts: -3.0 points on average, 95 % interval -3.3 to -2.6 of the mean"),
+        (
+            [(700, 710), (710, 700), (700, 700)],
+            "makes no measurable difference: 0.0 points on average, 95 % interval -2.5 to +2.5 of the mean",
+        ),
     ],
 )
 def test_the_verdict_is_a_sentence_with_its_numbers(over, scores, word):
