@@ -18,7 +18,8 @@ from efflab import (
     technique,
 )
 from efflab.budget import TaughtBudget
-from efflab.lab.side_by_side import Arm, Pair, without_teacher
+from efflab.lab.side_by_side import without_teacher
+from efflab.measure import Difference, Evaluation, compare
 from efflab.runtime.shared import shared_layers
 from efflab.training import Epochs, Progress
 
@@ -30,30 +31,30 @@ def lab() -> Lab:
     return Lab(support.tiny_cnn(), support.tiny_data())
 
 
-def pairs_of(lab: Lab, *gains: float) -> list[Pair]:
-    """Pairs whose students alone are all wrong, and taught are right on these fractions of the images."""
+def gained(lab: Lab, *shares: float) -> list[Difference]:
+    """Differences between students who are all wrong, and others who are right on these fractions of the images."""
     base = lab.baseline
 
-    def arm(share: float) -> Arm:
+    def right_on(share: float) -> Evaluation:
         scores = base.scores.clone().fill_(0.0)
         scores[: round(share * base.n)] = 1.0
-        return Arm("", (), (), replace(base, scores=scores))
+        return replace(base, scores=scores)
 
-    return [Pair(i, arm(0.0), arm(gain), 1.0) for i, gain in enumerate(gains)]
+    return [compare(right_on(0.0), right_on(share)) for share in shares]
 
 
 @pytest.mark.parametrize(("more", "passed"), [(0, True), (-1, False)])
 def test_the_bytes_may_be_at_the_limit_and_not_beyond(lab, more, passed):
     preview = lab.preview(RECIPE)
     n = preview.size.packed_bytes
-    verdict = TaughtBudget(n + more, gained=0.02).judge(preview, pairs_of(lab, 0.5, 0.5))
+    verdict = TaughtBudget(n + more, gained=0.02).judge(preview, gained(lab, 0.5, 0.5))
     assert (verdict.passed, verdict.n_passed, verdict.n_cases) == (passed, 1 + passed, 2)
     assert f"{n:,} bytes packed, computed (at most {n + more:,} allowed)" in verdict.message
 
 
-@pytest.mark.parametrize(("gained", "passed"), [(0.2, True), (0.21, False)])
-def test_what_counts_is_the_mean_of_the_seeds(lab, gained, passed):
-    verdict = TaughtBudget(10**6, gained=gained).judge(lab.preview(RECIPE), pairs_of(lab, 0.1, 0.2, 0.3))
+@pytest.mark.parametrize(("asked", "passed"), [(0.2, True), (0.21, False)])
+def test_what_counts_is_the_mean_of_the_seeds(lab, asked, passed):
+    verdict = TaughtBudget(10**6, gained=asked).judge(lab.preview(RECIPE), gained(lab, 0.1, 0.2, 0.3))
     assert verdict.passed == passed
     assert "the teacher adds 20.00 points of accuracy on average (+10.0, +20.0, +30.0)" in verdict.message
     assert "95 % interval of the seeds -4.8 to 44.8" in verdict.message  # 20 -+ 4.303 * 10 / sqrt(3)
@@ -71,13 +72,26 @@ def test_a_recipe_is_trained_with_each_seed_beside_the_same_without_a_teacher(la
     assert fractions[-1] == 1.0
 
 
-def test_stopped_early_there_is_no_verdict(lab):
-    progress = Progress()
+def test_stopped_early_there_is_no_verdict():
+    lab, progress = Lab(support.tiny_cnn(), support.tiny_data()), Progress()
     progress.on_batch = lambda done: progress.stop()
     with pytest.raises(ValueError, match=r"^stopped after 0 of 3 seeds"):
         TaughtBudget(10**6, gained=0.1).judge_recipe(lab, RECIPE, progress)
-    lab.forget(RECIPE)
-    lab.forget(without_teacher(RECIPE))
+    alone = Lab(support.tiny_cnn(), support.tiny_data()).build(without_teacher(RECIPE))
+    assert support.bits(lab.build(without_teacher(RECIPE))) == support.bits(alone)  # what was half trained is forgotten
+
+
+def test_a_recipe_may_go_on_after_its_training(lab):
+    recipe = (*RECIPE, step(share_weights, bits=2))
+    found = TaughtBudget(10**6, gained=0.9, n_seeds=1).judge_recipe(lab, recipe)
+    alone, taught = (lab.preview(one) for one in (without_teacher(recipe), recipe))
+    assert f"{taught.size.packed_bytes:,} bytes packed" in found.message
+    assert f"({100 * (taught.evaluation.value - alone.evaluation.value):+.1f})" in found.message
+
+
+def test_an_order_that_cannot_be_is_the_technique_s_own_sentence(lab):
+    with pytest.raises(ValueError, match=r"^layer 'hidden1' has its weights in a codebook .* train first"):
+        TaughtBudget(10**6, gained=0.9).judge_recipe(lab, (*RECIPE, step(share_weights), step(fine_tune)))
 
 
 def test_a_recipe_without_a_teacher_is_refused(lab):

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from efflab.budget.parts import verdict
 from efflab.costs.texts import three
+from efflab.data import Classification
 from efflab.lab import Lab, Preview
-from efflab.lab.side_by_side import Pair, side_by_side, without_teacher
-from efflab.lab.side_by_side import verdict as verdict_of
+from efflab.lab.side_by_side import verdict_of, without_teacher
+from efflab.measure import Difference, compare
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
 from efflab.training import Progress
@@ -31,38 +32,40 @@ class TaughtBudget:
         if self.n_bytes < 1 or not 0 < self.gained <= 1 or self.n_seeds < 1:
             raise ValueError(f"n_bytes and n_seeds must be 1 or more and gained a fraction above 0, not {self}")
 
-    def judge(self, preview: Preview, pairs: list[Pair]) -> Verdict:
-        """Whether a preview of the student, and its trainings beside those alone, meet both parts."""
+    def judge(self, preview: Preview, differences: list[Difference]) -> Verdict:
+        """Whether a preview of the student, and what it has before the one alone, seed by seed, meet both parts."""
         n = preview.size.packed_bytes
         size = f"{n:,} bytes packed, computed (at most {self.n_bytes:,} allowed)"
-        return verdict({size: n <= self.n_bytes} | self._gained(pairs))
+        return verdict({size: n <= self.n_bytes} | self._gained(preview.evaluation.task, differences))
 
     def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
-        """Train a recipe and the same without a teacher, with each seed, and judge what comes out.
+        """Run a recipe and the same without a teacher, with each seed, and judge what comes out.
 
         Raises:
             ValueError: as `Lab.build`; no step of the recipe learns from a teacher; it was stopped early.
         """
-        whole, alone = progress or Progress(), without_teacher(recipe)
-        pairs: list[Pair] = []
+        whole, both = progress or Progress(), (without_teacher(recipe), recipe)
+        differences: list[Difference] = []
         for i in range(self.n_seeds):
-            part = whole.part(i, self.n_seeds)
-            for pair in side_by_side(lab, alone, recipe, seed=lab.seed + i, progress=part):
-                if part.on_batch:
-                    part.on_batch(pair.done)
-            if whole.is_stopped:
-                raise ValueError(f"stopped after {len(pairs)} of {self.n_seeds} seeds: a mean of them all is needed")
-            pairs.append(pair)
-        return self.judge(lab.preview(recipe), pairs)
+            own = lab if i == 0 else lab.with_seed(lab.seed + i)
+            for j, one in enumerate(both):
+                own.build(one, progress=whole.part(len(both) * i + j, len(both) * self.n_seeds))
+                if whole.is_stopped:
+                    for n in range(1, len(one) + 1):
+                        own.forget(one[:n])
+                    raise ValueError(f"stopped after {i} of {self.n_seeds} seeds: a mean of them all is needed")
+            alone, taught = (own.preview(one).evaluation for one in both)
+            differences.append(compare(alone, taught))
+        return self.judge(lab.preview(recipe), differences)
 
-    def _gained(self, pairs: list[Pair]) -> dict[str, bool]:
-        found, task = verdict_of(pairs), pairs[0].taught.evaluation.task  # type: ignore[union-attr]  # they are over
+    def _gained(self, task: Classification, differences: list[Difference]) -> dict[str, bool]:
+        found = verdict_of(differences)
         sign = 1 if task.higher_is_better else -1
         unit = "points" if task.unit == "%" else task.unit
         mean, low, high, asked = (
             sign * one * task.per_unit for one in (found.value, found.low, found.high, self.gained)
         )
-        each = ", ".join(f"{sign * pair.difference.value * task.per_unit:+.1f}" for pair in pairs if pair.difference)
+        each = ", ".join(f"{sign * one.value * task.per_unit:+.1f}" for one in differences)
         text = (
             f"the teacher adds {mean:.2f} {unit} of {task.score_name} on average ({each}), 95 % interval of the seeds "
             f"{min(low, high):.1f} to {max(low, high):.1f} (at least {three(abs(asked))} asked)"

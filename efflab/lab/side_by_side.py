@@ -168,14 +168,22 @@ def n_epochs(one: Step) -> int:
 
 
 def verdict(pairs: Sequence[Pair]) -> Verdict:
-    """What the teacher adds over the pairs that are over.
-
-    The interval over k seeds is that of Student's t with k - 1 degrees of freedom, around the mean of k differences.
+    """What the teacher adds over the pairs that are over; as `verdict_of` their differences.
 
     Raises:
         ValueError: no pair is over.
     """
-    differences = [pair.difference for pair in pairs if pair.difference is not None]
+    return verdict_of([pair.difference for pair in pairs if pair.difference is not None])
+
+
+def verdict_of(differences: Sequence[Difference]) -> Verdict:
+    """The mean of some differences, one a seed.
+
+    The interval over k seeds is that of Student's t with k - 1 degrees of freedom, around the mean of k differences.
+
+    Raises:
+        ValueError: there is no difference.
+    """
     if not differences:
         raise ValueError("pairs must hold one whose trainings are over: there is nothing to compare yet")
     if len(differences) == 1:
