@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from efflab.lab.answers import Report
 from efflab.lab.side_by_side import ALONE, TAUGHT, Pair
@@ -109,7 +110,7 @@ def agreement(one: Evaluation, other: Evaluation) -> Agreement:
 class Row:
     """One of the three networks: its score, its computed size and its measured time; None where it is not known yet.
 
-    is_partial: its training was stopped early.
+    is_partial: its training was stopped early. is_time_of_both: the time is that of both students.
     """
 
     name: str
@@ -117,13 +118,15 @@ class Row:
     size: Size | None = None
     time: Timing | None = None
     is_partial: bool = False
+    is_time_of_both: bool = False
 
 
 def three_rows(lab: "Lab", comparison: Comparison | None) -> tuple[Row, Row, Row]:
     """Teacher, student alone, student with teacher; the students are those of the lab's own seed.
 
     Both students are timed in turns with the base of the lab. If that is the teacher, its time is that beside the
-    taught one; otherwise the teacher is not timed.
+    taught one; otherwise the teacher is not timed. Students of the same layers run the same kernels: what two
+    measurements of them differ by is noise, so both have the time of the taught one.
     """
     pair = comparison.of_seed(lab.seed) if comparison else None
     reports = comparison.reports if comparison else None
@@ -133,11 +136,17 @@ def three_rows(lab: "Lab", comparison: Comparison | None) -> tuple[Row, Row, Row
     if pair is None or pair.difference is None:
         return teacher, Row(ALONE), Row(TAUGHT)
     times = [report.speed.now for report in reports] if reports else [None, None]
+    is_one = _layers(lab.build(pair.alone.recipe)) == _layers(lab.build(pair.taught.recipe))
     alone, taught = (
-        Row(arm.name, arm.evaluation, lab.preview(arm.recipe).size, time, arm.is_partial)
-        for arm, time in zip((pair.alone, pair.taught), times, strict=True)
+        Row(arm.name, arm.evaluation, lab.preview(arm.recipe).size, times[1] if is_one else own, arm.is_partial, is_one)
+        for arm, own in zip((pair.alone, pair.taught), times, strict=True)
     )
     return teacher, alone, taught
+
+
+def _layers(model: nn.Module) -> tuple[str, dict[str, torch.Size]]:
+    """What a network runs, whatever its weights are."""
+    return repr(model), {name: tensor.shape for name, tensor in model.state_dict().items()}
 
 
 def measure_students(

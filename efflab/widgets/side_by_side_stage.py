@@ -249,7 +249,8 @@ def _tile(row: Row, seed: int) -> str:
     else:
         how = f"ONNX Runtime, batch 1; the middle half of the runs: {ms_text(row.time.q1_ms)} to "
         how += f"{ms_text(row.time.q3_ms)}; {describe_machine().sentence}"
-        lines.append(f"{ms_text(row.time.median_ms)} an image {badge('measured', how)}")
+        both = ", for both: the layers are the same" if row.is_time_of_both else ""
+        lines.append(f"{ms_text(row.time.median_ms)} an image{both} {badge('measured', how)}")
     return tile(title, escape(score_text(row.evaluation.value, task)), *lines)
 
 

@@ -98,10 +98,23 @@ def test_each_row_has_the_score_and_the_size_of_its_own_network_and_its_measured
     assert [report.preview.recipe for report in reports] == list(RECIPES)
     assert [batch for *_, batch, _ in asked.asked] == [1, 1]
     _, *students = three_rows(lab, Comparison(*RECIPES, comparison.pairs, reports))
-    for row, recipe, report in zip(students, RECIPES, reports, strict=True):
+    for row, recipe in zip(students, RECIPES, strict=True):
         assert row.evaluation.value == lab.preview(recipe).evaluation.value
         assert row.size.packed_bytes == compute_size(lab.build(recipe)).packed_bytes
+        assert row.time is reports[1].speed.now  # the layers are the same, and so is the time
+        assert row.is_time_of_both
+
+
+def test_students_of_other_layers_have_times_of_their_own(lab, monkeypatch):
+    monkeypatch.setattr(measuring, "stopwatch", support.AnsweringStopwatch)
+    recipes = (step(start_student, kind="mlp", width=3), step(fine_tune, epochs=1)), RECIPES[1]
+    *_, pair = side_by_side(lab, *recipes)
+    comparison = Comparison(*recipes).with_pair(pair)
+    reports = tuple(measure_students(lab, comparison))
+    _, *students = three_rows(lab, Comparison(*recipes, comparison.pairs, reports))
+    for row, report in zip(students, reports, strict=True):
         assert row.time is report.speed.now
+        assert not row.is_time_of_both
 
 
 def test_students_of_another_seed_are_not_shown_as_those_of_the_lab(lab):
