@@ -1,7 +1,9 @@
 """A student alone and the same student with its teacher, while both train: the score of each after each epoch.
 
 The student alone is the control of the experiment. Both lines begin at epoch 0, the same untrained network, and the
-axis ends where the longer of both trainings will end, so that nothing moves while the points arrive.
+axis ends where the longer of both trainings will end, so that nothing moves while the points arrive. From the first
+epoch on the scores begin at the ten below the lowest trained one, or the gain of a point or two would not be seen; the
+untrained network then lies below the picture.
 """
 
 import math
@@ -39,7 +41,9 @@ def side_by_side_curves(
         traces += [_thin(arm, earlier.seed, task) for arm in _arms(earlier)]
     if pair is not None:
         traces += [_line(arm, task) for arm in _arms(pair)]
-    return Picture(draw(traces, _layout(end, task)), _sentence(pair, before, task, teacher), _table(pairs, task))
+    return Picture(
+        draw(traces, _layout(end, task, _bottom(pairs))), _sentence(pair, before, task, teacher), _table(pairs, task)
+    )
 
 
 def _arms(pair: Pair) -> tuple[Arm, Arm]:
@@ -77,10 +81,19 @@ def _thin(arm: Arm, seed: int, task: Classification) -> Json:
     }
 
 
-def _layout(end: int, task: Classification) -> Json:
+def _bottom(pairs: Sequence[Pair]) -> int | None:
+    """Where the axis of percent begins: at the ten below the lowest trained score; None before both arms have one."""
+    trained = [[record.score for record in arm.records if record.number] for one in pairs for arm in _arms(one)]
+    return 10 * math.floor(10 * min(map(min, trained))) if trained and all(trained) else None
+
+
+def _layout(end: int, task: Classification, bottom: int | None) -> Json:
     ticks = {"dtick": 1} if end <= 15 else {}
     axis = {"title": {"text": "epoch"}, "range": [-ROOM * end, end * (1 + ROOM)], **FIXED}
-    return {"xaxis": axis | ticks, "yaxis": score_axis(task), "showlegend": True}
+    scores = score_axis(task)
+    if bottom is not None and task.unit == "%":
+        scores |= {"range": [bottom, 102], "tickvals": list(range(bottom, 101, 10))}
+    return {"xaxis": axis | ticks, "yaxis": scores, "showlegend": True}
 
 
 def _sentence(pair: Pair | None, before: Sequence[Pair], task: Classification, teacher: Evaluation) -> str:

@@ -16,6 +16,8 @@ from itertools import pairwise
 
 N_UNKNOWN = 3
 """Steps for which a pace tells no time left."""
+UNKNOWN_S = 1.0
+"""Seconds for which it tells none either: steps of a millisecond are soon counted, and still say little."""
 
 
 def now() -> float:
@@ -34,7 +36,8 @@ class Pace:
     """From the share of the work that is done to the seconds that are left; counts from the first step that is told.
 
     The first step is the slow one: before it, data are read and torch gets ready. So it says nothing of those that
-    follow, and for a few more steps nothing is known. Where the share falls, other work began, and the pace with it.
+    follow, and for a few more steps and a second nothing is known. Where the share falls, other work began, and the
+    pace with it.
 
     Example:
         >>> ticks = iter([10.0, 11.0, 12.0, 13.0])
@@ -66,6 +69,6 @@ class Pace:
             self._began, self._before, self._n_steps = moment, done, 0
         self._n_steps += done > self._done
         self._done = done
-        if self._n_steps <= N_UNKNOWN:
+        if self._n_steps <= N_UNKNOWN or moment - self._began < UNKNOWN_S:
             return None
         return (moment - self._began) * (1 - done) / (done - self._before)

@@ -60,10 +60,13 @@ def test_each_arm_has_a_point_for_each_epoch_from_the_untrained_student_on(basel
     assert list(found[TAUGHT].y) == pytest.approx([10, 55, 75, 80])
 
 
-def test_the_axes_do_not_move_while_the_curves_grow(baseline):
-    layouts = [side_by_side_curves(growing(n, n), [], TASK, baseline).figure.layout for n in range(5)]
-    assert len({(layout.xaxis.range, layout.yaxis.range) for layout in layouts}) == 1
+def test_the_axes_move_once_when_both_have_an_epoch_so_that_a_gain_of_a_point_is_seen(baseline):
+    grown = [(0, 0), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4)]
+    layouts = [side_by_side_curves(growing(*n), [], TASK, baseline).figure.layout for n in grown]
+    assert len({layout.xaxis.range for layout in layouts}) == 1
     assert layouts[0].xaxis.range == pytest.approx((-0.09, 3.09))
+    assert [layout.yaxis.range for layout in layouts] == [(-2, 104)] * 3 + [(50, 102)] * 3
+    assert layouts[-1].yaxis.tickvals == (50, 60, 70, 80, 90, 100)
 
 
 def test_the_epochs_of_all_stages_are_on_the_axis(baseline):

@@ -35,6 +35,14 @@ def test_a_slow_first_step_says_nothing_of_those_that_follow() -> None:
     assert left[N_UNKNOWN:] == pytest.approx([6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0])
 
 
+def test_within_the_first_second_nobody_knows_however_many_steps_there_were() -> None:
+    pace = Pace(ticking(*(0.125 * n for n in range(12))))
+    left = [pace.seconds_left(n / 100) for n in range(1, 12)]
+
+    assert left[:8] == [None] * 8
+    assert left[8] == pytest.approx(1.0 * 91 / 8)
+
+
 def test_where_the_share_falls_the_pace_begins_anew() -> None:
     pace = Pace(ticking(*(float(n) for n in range(8)), *(100.0 + 2 * n for n in range(6))))
     first = [pace.seconds_left(n / 8) for n in range(1, 9)]
