@@ -19,7 +19,7 @@ from efflab.widgets.asking import Gate
 options = tuple(Option(key, key, f"It {{key}}.") for key in ("helps", "same", "hurts"))
 journal = Journal({journal!r})
 gate = Gate(Prediction("teacher", "Does it help?", "What did you see?", None, options), journal, chapter="08")
-SideBySide(Lab.open("mlp-digits"), distill_predictions, student=step(start_student, kind="mlp", width=4),
+SideBySide(Lab.open("mlp-scattered"), distill_predictions, student=step(start_student, kind="mlp", width=4),
            start={{"epochs": 2}}, gate=gate, answer=verdict_of_teacher, journal=journal)
 """
 EPOCHS = ".efflab-controls .noUi-handle >> nth=2"
@@ -45,8 +45,11 @@ def test_a_learner_predicts_trains_moves_stops_and_trains_more(tmp_path, lab, pa
     press(tab, "Lock in")
     tab.page.wait_for_selector(".efflab-controls .noUi-target:not([disabled])")
     press(tab, "Train both")
-    tab.page.wait_for_selector(f"{SENTENCE}:has-text('Other seeds may differ')")
-    tab.page.wait_for_selector(".efflab-verdict:has-text('It ')")
+    tab.page.wait_for_selector(f"{SENTENCE}:has-text('a verdict needs 3')")
+    assert "Locked in." in tab.page.locator(".efflab-question .efflab-verdict").inner_text()
+    press(tab, "3 more seeds")
+    tab.page.wait_for_selector(f"{SENTENCE}:has-text('of the mean over 4 seeds. Your prediction has its answer now')")
+    assert re.search(r"It (helps|same|hurts)\.", tab.page.locator(".efflab-question .efflab-verdict").inner_text())
     tab.page.wait_for_selector(".efflab-tile:has-text('ms an image') >> nth=2")
     assert tab.serious_faults() == []
 
