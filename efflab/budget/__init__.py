@@ -3,7 +3,7 @@
 from efflab.budget.encoded import EncodedBudget
 from efflab.budget.faster import FasterBudget
 from efflab.budget.packed import PackedBudget
-from efflab.budget.parts import RecipeBudget
+from efflab.budget.parts import RecipeBudget, StoppedError
 from efflab.budget.serving import Serving, ServingBudget
 from efflab.budget.shipping import ShippedBudget
 from efflab.budget.taught import TaughtBudget
@@ -18,5 +18,6 @@ __all__ = [
     "Serving",
     "ServingBudget",
     "ShippedBudget",
+    "StoppedError",
     "TaughtBudget",
 ]

@@ -12,11 +12,19 @@ from efflab.recipe import Recipe
 from efflab.training import Progress
 
 
+class StoppedError(ValueError):
+    """A training was stopped, and what is there is not enough to judge."""
+
+
 class RecipeBudget(Protocol):
     """A budget that a recipe on a lab can meet."""
 
     def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
-        """Run the recipe, and judge what it makes. progress: of its trainings."""
+        """Run the recipe, and judge what it makes. progress: of its trainings.
+
+        Raises:
+            StoppedError: it was stopped before there was enough to judge.
+        """
 
 
 def verdict(results: Mapping[str, bool]) -> Verdict:

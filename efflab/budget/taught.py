@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from efflab.budget.parts import verdict
+from efflab.budget.parts import StoppedError, verdict
 from efflab.costs.texts import three
 from efflab.data import Classification
 from efflab.lab import Lab, Preview
@@ -42,7 +42,8 @@ class TaughtBudget:
         """Run a recipe and the same without a teacher, with each seed, and judge what comes out.
 
         Raises:
-            ValueError: as `Lab.build`; no step of the recipe learns from a teacher; it was stopped early.
+            ValueError: as `Lab.build`; or no step of the recipe learns from a teacher.
+            StoppedError: a training was stopped early.
         """
         whole, both = progress or Progress(), (without_teacher(recipe), recipe)
         differences: list[Difference] = []
@@ -50,10 +51,10 @@ class TaughtBudget:
             own = lab if i == 0 else lab.with_seed(lab.seed + i)
             for j, one in enumerate(both):
                 own.build(one, progress=whole.part(len(both) * i + j, len(both) * self.n_seeds))
-                if whole.is_stopped:
+                if own.is_partial(one):
                     for n in range(1, len(one) + 1):
                         own.forget(one[:n])
-                    raise ValueError(f"stopped after {i} of {self.n_seeds} seeds: a mean of them all is needed")
+                    raise StoppedError(f"stopped after {i} of {self.n_seeds} seeds: a mean of them all is needed")
             alone, taught = (own.preview(one).evaluation for one in both)
             differences.append(compare(alone, taught))
         return self.judge(lab.preview(recipe), differences)

@@ -125,6 +125,15 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
         check_recipe(recipe)
         return self._networks.build(recipe, progress).model
 
+    def is_partial(self, recipe: Recipe) -> bool:
+        """Whether a training of the network that was built of this recipe was stopped early.
+
+        Raises:
+            ValueError: as `build`, where it was not built before.
+        """
+        check_recipe(recipe)
+        return self._networks.build(recipe).is_partial
+
     def after(self, recipe: Recipe) -> "Lab":
         """A lab whose base is what a recipe makes of this one's: what comes later is compared with that network.
 

@@ -59,7 +59,8 @@ class EncodedView(Panel):
 
         def work(progress: Progress) -> None:
             self.lab.build(self.recipe, progress=progress)
-            made.extend([] if progress.is_stopped else [self.lab.encode(self.recipe)])
+            if not self.lab.is_partial(self.recipe):  # Stop may also come while the file is written: it is whole then
+                made.append(self.lab.encode(self.recipe))
 
         yield from self.running.follow(work, self.running.start())
         if made:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import ipywidgets
 
-from efflab.budget import RecipeBudget
+from efflab.budget import RecipeBudget, StoppedError
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import Recipe, to_json
@@ -49,8 +49,12 @@ class Judging(Panel):
         verdicts: list[Verdict] = []
 
         def work(progress: Progress) -> None:
-            verdict = self._budget.judge_recipe(self._lab, self._recipe, progress)
-            verdicts.extend([] if progress.is_stopped else [verdict])
+            try:
+                verdict = self._budget.judge_recipe(self._lab, self._recipe, progress)
+            except StoppedError:
+                return
+            if not self._lab.is_partial(self._recipe):  # Stop may also come after the training: it counts then
+                verdicts.append(verdict)
 
         yield from self._running.follow(work, self._progress)
         if not verdicts:

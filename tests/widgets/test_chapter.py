@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from efflab import Budget, Lab, fine_tune, prune_weights, step
-from efflab.budget import Serving, ServingBudget
+from efflab import Budget, Lab, distill_predictions, fine_tune, prune_weights, start_student, step
+from efflab.budget import Serving, ServingBudget, TaughtBudget
 from efflab.journal import Journal
 from efflab.prune import keep_largest
 from efflab.widgets import Chapter, llm_memory_calculator, training_calculator
@@ -59,6 +59,32 @@ def test_a_judged_training_that_is_stopped_is_not_judged_and_runs_anew_the_next_
     worker().wait(SECONDS)
     assert again.verdict.passed
     assert not lab.preview(recipe).is_partial
+
+
+def test_a_training_that_had_ended_when_stop_was_pressed_is_judged(chapter, lab):
+    class Pressing(Budget):
+        """Presses Stop once the recipe is built, while the network is judged."""
+
+        def judge_recipe(self, lab, recipe, progress=None):
+            found = super().judge_recipe(lab, recipe, progress)
+            progress.stop()
+            return found
+
+    recipe = (step(prune_weights, sparsity=0.9), step(fine_tune, epochs=1))
+    judging = chapter.judge(lab, recipe, Pressing(0.1, 1.0))
+    worker().wait(SECONDS)
+    assert judging.verdict.passed
+    assert chapter.journal.latest("check", "budget", chapter="03").value["passed"] is True
+
+
+def test_a_budget_of_several_seeds_that_is_stopped_judges_nothing(chapter, lab):
+    recipe = (step(start_student, kind="mlp", width=4), step(distill_predictions, epochs=2))
+    judging = chapter.judge(lab, recipe, TaughtBudget(10**6, gained=0.5))
+    judging.stop()
+    worker().wait(SECONDS)
+    assert judging.verdict is None
+    assert "Nothing was judged" in judging._text.value
+    assert judging.readout.error == ""
 
 
 def test_an_error_in_a_recipe_is_seen(chapter, lab):

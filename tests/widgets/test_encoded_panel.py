@@ -1,5 +1,6 @@
 """A written file on the screen: what the panel shows, when it writes, and what goes wrong."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -72,6 +73,25 @@ def test_a_training_that_is_stopped_writes_nothing_and_runs_to_its_end_the_next_
     trained = Lab(support.tiny_cnn(), support.tiny_data()).encode(recipe)
     assert (again.encoded.layers, again.encoded.n_bytes) == (trained.layers, trained.n_bytes)
     assert not fresh.preview(recipe).is_partial
+
+
+def test_a_training_that_had_ended_when_stop_was_pressed_is_written():
+    is_there = threading.Event()
+
+    class Pressing(Lab):
+        """Presses Stop once the recipe is built, while the file is written."""
+
+        def encode(self, recipe):
+            assert is_there.wait(SECONDS)
+            view.stop()
+            return super().encode(recipe)
+
+    recipe = (step(fine_tune, epochs=1), step(share_weights, bits=3))
+    view = EncodedView(Pressing(support.tiny_cnn(), support.tiny_data()), recipe)
+    is_there.set()
+    worker().wait(SECONDS)
+    assert view.encoded.n_bytes > 0
+    assert "Stopped" not in view.note.value
 
 
 def stopping_lab() -> Lab:
