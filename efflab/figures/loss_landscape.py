@@ -29,12 +29,12 @@ LOOKS: dict[str, Json] = {
 """White with a black edge: seen on each colour of the maps, in either theme."""
 
 
-def loss_landscapes(found: "Landscapes", classes: Sequence[str], soft: float) -> Picture:
+def loss_landscapes(found: "Landscapes", classes: Sequence[str], soft: float, temperature: float) -> Picture:
     """The three maps with the same axes and colours, dark where the loss is low; the student and the lowest places.
 
     The colours end where the hard term does, so that a soft term which is written wrong looks as flat as it is.
 
-    soft: the fraction of the soft term in the mixture.
+    soft: the fraction of the soft term in the mixture. temperature: of the soft term.
     """
     end = float(found.hard.loss.max())
     traces = [_map(number, one, end) for number, one in enumerate(found.all)]
@@ -42,7 +42,7 @@ def loss_landscapes(found: "Landscapes", classes: Sequence[str], soft: float) ->
         traces += _marks(look, found)
     titles = [_title(domain, name) for domain, name in zip(DOMAINS, NAMES, strict=True)]
     layout = {"annotations": titles, "legend": {"y": 1.13}, **_axes(found, classes)}
-    return Picture(draw(traces, layout), _sentence(found, classes, soft), _table(found, classes))
+    return Picture(draw(traces, layout), _sentence(found, classes, soft, temperature), _table(found, classes))
 
 
 def _map(number: int, one: "Landscape", end: float) -> Json:
@@ -115,13 +115,13 @@ def _axes(found: "Landscapes", classes: Sequence[str]) -> Json:
     return axes
 
 
-def _sentence(found: "Landscapes", classes: Sequence[str], soft: float) -> str:
+def _sentence(found: "Landscapes", classes: Sequence[str], soft: float, temperature: float) -> str:
     names = (f"{NAMES[0]} term", f"{NAMES[1]} term", f"{NAMES[2]} ({percent_text(soft, 0)} soft)")
     said = [f"the {name} {_words(one)}" for name, one in zip(names, found.all, strict=True)]
     label, other = classes[found.label], classes[found.other]
     return (
         f"The loss of training image {found.image}, which is {label} and next likely {other} to the teacher, over "
-        f"these two logits of the student (computed): {'; '.join(said)}."
+        f"these two logits of the student, at temperature {temperature:g} (computed): {'; '.join(said)}."
     )
 
 

@@ -72,8 +72,7 @@ def why(found: "Weighed", n_classes: int) -> str:
         slips.append(f"T² = {squared:g} is missing")
     if not slips:
         return (
-            "The loss is written right. What is left of the difference is that the two gradients are not equally long; "
-            "it hardly depends on the temperature."
+            "The loss is written right. What is left of the difference is that the two gradients are not equally long."
         )
     said = " and ".join(slips)
     if abs(times - 1) < NOTHING:
@@ -132,7 +131,8 @@ def _ring(now: "Weighed") -> Json:
 
 def _sentence(found: "Weighed", n_classes: int) -> str:
     got = f"{percent_text(found.at_weights, 0)} at the weights and {percent_text(found.at_logits, 0)} at the logits"
-    return f"Asked for {percent_text(found.soft, 0)} soft, got {got} (measured). {why(found, n_classes)}"
+    asked = f"At temperature {found.temperature:g}, asked for {percent_text(found.soft, 0)} soft"
+    return f"{asked}, got {got} (measured). {why(found, n_classes)}"
 
 
 def _table(found: "Weighed") -> pd.DataFrame:

@@ -5,26 +5,25 @@ back to it.
 """
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 import ipywidgets
 
 from efflab.figures.kernels import AnyKernel, kernel_sizes, kernel_times
-from efflab.knobs import Setting
 from efflab.lab import Lab
 from efflab.lab.kernels import WAYS, Kernel, NoKernel
 from efflab.recipe import Recipe, check_recipe
 from efflab.training.turns import one_thread
-from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.asking import Answer, Gate
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.parts import button, code_html, side_by_side
+from efflab.widgets.live_panel import LivePanel
+from efflab.widgets.parts import button, code_html
 from efflab.widgets.states import BATCHES
 from efflab.widgets.states_stage import BUSY, lab_line, recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
-from efflab.widgets.worker import Stale, Turns, worker
+from efflab.widgets.worker import Stale, Turns
 
 Answered = Callable[[Sequence[AnyKernel]], Answer | None]
 MEASURED = (
@@ -33,7 +32,7 @@ MEASURED = (
 )
 
 
-class Kernels(Panel):
+class Kernels(LivePanel):
     """One network in floats and in five kinds of integers. Make one with `chapter.kernels(lab)`.
 
     recipe: what is done to the base of the lab before; nothing if not given.
@@ -46,6 +45,8 @@ class Kernels(Panel):
         ValueError: there is no such batch.
     """
 
+    FAILED = "not measured: see the message below"
+
     def __init__(
         self,
         lab: Lab,
@@ -57,18 +58,13 @@ class Kernels(Panel):
     ) -> None:
         check_recipe(recipe)
         BATCHES.check("batch", batch)
-        self.lab, self.recipe, self.gate, self._at = lab, recipe, gate, batch
+        self.lab, self.recipe, self._at = lab, recipe, batch
         self._answer: Answered = answer or (lambda kernels: None)
         self._measured: dict[str, tuple[AnyKernel, ...]] = {}
         again = button("Measure again", self.measure, "writes, judges and times all files once more")
-        self.desk = Desk({"batch": Control("batch", BATCHES, batch)}, [], [again], self.project)
-        self.times, self.sizes = PictureView(height=360), PictureView(height=320)
-        self.note, self.code = ipywidgets.HTML(), ipywidgets.HTML()
-        stage = ipywidgets.VBox([self.note, self.times, self.sizes, self.code])
-        stage.add_class("efflab-main")
-        super().__init__([*([gate] if gate else []), side_by_side(self.desk, stage)])
-        self.desk.controls["batch"].on_change(self.refresh)
-        self.begin(gate, self.unlock, self._pause)
+        desk = Desk({"batch": Control("batch", BATCHES, batch)}, [], [again], self.project)
+        self.times, self.sizes, self.code = PictureView(height=360), PictureView(height=320), ipywidgets.HTML()
+        super().__init__(gate, desk, [self.times, self.sizes, self.code])
 
     @property
     def batch(self) -> str:
@@ -80,48 +76,18 @@ class Kernels(Panel):
         """What was measured with this batch, so far."""
         return self._measured.get(self.batch, ())
 
-    def set(self, **settings: Setting) -> None:
-        """Move the control as a hand would: `panel.set(batch="64")`.
-
-        Raises:
-            ValueError, TypeError: no such control, or no value for it.
-        """
-        self.desk.set(settings)
-
     def refresh(self) -> None:
         """Show the batch of the control, and measure what is missing of it once the hand is still."""
         self.clear_error()
         batch = self.batch
-        worker().submit((id(self), "kernels"), lambda stale: self._follow(batch, stale), on_error=self._fail)
+        self._submit("kernels", lambda stale: self._follow(batch, stale))
 
     def measure(self) -> None:
         """Measure this batch once more."""
         self._measured.pop(self.batch, None)
         self.refresh()
 
-    def unlock(self) -> None:
-        """Give the control free: there is no prediction to make, or it was made or skipped."""
-        self.desk.lock(False)
-        self.refresh()
-
-    def project(self, is_on: bool) -> None:
-        """Large type and thick lines for a room, or back."""
-        (self.add_class if is_on else self.remove_class)("efflab-projector")
-        for view in (self.times, self.sizes):
-            view.project(is_on)
-
-    def _pause(self, text: str) -> None:
-        self.desk.lock(True)
-        self._tell(text)
-
-    def _tell(self, text: str, label: str = "") -> None:
-        self.note.value = f"<div class='efflab-line'>{escape(text)} {label}</div>"
-
     # What the worker does.
-
-    def _fail(self, error: BaseException) -> None:
-        self.show_error(error)
-        self._tell("not measured: see the message below")
 
     def _follow(self, batch: str, stale: Stale) -> Turns:
         self._take(batch, self._measured.get(batch, ()))  # first, for old numbers must go

@@ -15,16 +15,18 @@ from efflab.lab.loss_terms import REDUCTIONS, SOFT, SQUARED, LossTerms, Variant,
 from efflab.recipe import Recipe, check_recipe
 from efflab.training import Progress
 from efflab.training.turns import one_thread
-from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.asking import Answer, Gate
+from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.parts import code_html, side_by_side
+from efflab.widgets.live_panel import LivePanel
+from efflab.widgets.parts import code_html
 from efflab.widgets.running import Running
 from efflab.widgets.softened import check_settings, teacher_text
 from efflab.widgets.states_stage import lab_line, recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
-from efflab.widgets.worker import Turns, worker
+from efflab.widgets.worker import Turns
 
 Answered = Callable[["LossLab"], Answer | None]
 KNOBS: dict[str, Knob] = {"temperature": TEMPERATURES, "soft": SOFT, "reduction": REDUCTIONS, "squared": SQUARED}
@@ -37,7 +39,7 @@ COMPUTED = "The formulas of the losses, at 41 values of each of two logits; the 
 BUILDING = "The student is being made ..."
 
 
-class LossLab(Panel):
+class LossLab(LivePanel):
     """The loss of one student with the teacher of the lab. Make one with `chapter.loss_lab(lab, student)`.
 
     student: a recipe; one that trains, trains first.
@@ -65,104 +67,66 @@ class LossLab(Panel):
         image: int | None = None,
     ) -> None:
         check_recipe(student)
-        self.lab, self.student, self.gate, self.at, self.image = lab, student, gate, dict(at or {}), image
+        self.lab, self.student, self.at, self.image = lab, student, dict(at or {}), image
         begin = {**START, **(start or {})}
         for settings in (begin, self.at):
             check_settings(KNOBS, settings)
         self.terms: LossTerms | None = None
         self._answer: Answered = answer or (lambda panel: None)
         shown = {name: Control(name, knob, begin[name]) for name, knob in KNOBS.items()}
-        self.desk = Desk(shown, [], [], self.project, Running("Training the student"))
-        self.note, self.formulas, self.code = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        desk = Desk(shown, [], [], self.project, Running("Training the student"))
         self.weights, self.sweep, self.landscape = (PictureView(height=height) for height in (230, 360, 400))
-        views = [self.weights, self.sweep, self.formulas, self.landscape]
-        stage = ipywidgets.VBox([self.note, *views, self.code])
-        stage.add_class("efflab-main")
-        super().__init__([*([gate] if gate else []), side_by_side(self.desk, stage)])
-        for control in shown.values():
-            control.on_change(self.refresh)
-        self.begin(gate, self.unlock, self._pause)
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What the controls are set to."""
-        return self.desk.settings
+        self.formulas, self.code = ipywidgets.HTML(), ipywidgets.HTML()
+        stage = [self.weights, self.sweep, self.formulas, self.landscape, self.code]
+        super().__init__(gate, desk, stage, begins=BUILDING)
 
     @property
     def weighed(self) -> Weighed | None:
         """Both terms as the controls ask for them; None until the student is there."""
         return _asked_for(self.terms, self.settings) if self.terms else None
 
-    def set(self, **settings: Setting) -> None:
-        """Move controls as a hand would: `panel.set(temperature=8.0, reduction="mean")`.
-
-        Raises:
-            ValueError, TypeError: no such control, or no value for it.
-        """
-        self.desk.set(settings)
-
     def refresh(self) -> None:
         """Draw what the controls ask for; the first time, make the student."""
         self.clear_error()
-        worker().submit((id(self), "loss"), lambda stale: self._follow(), on_error=self._fail)
-
-    def stop(self) -> None:
-        """End a training of the student after its batch; what it has learned so far is taken."""
-        self.desk.running.stop()
-
-    def unlock(self) -> None:
-        """Give the controls free: there is no prediction to make, or it was made or skipped."""
-        self.desk.lock(False)
-        self._tell(BUILDING)
-        self.refresh()
-
-    def project(self, is_on: bool) -> None:
-        """Large type and thick lines for a room, or back."""
-        (self.add_class if is_on else self.remove_class)("efflab-projector")
-        for view in (self.weights, self.sweep, self.landscape):
-            view.project(is_on)
-
-    def _pause(self, text: str) -> None:
-        self.desk.lock(True)
-        self._tell(text)
-
-    def _tell(self, text: str, label: str = "") -> None:
-        self.note.value = _line(text, label)
+        self._submit("loss", lambda stale: self._follow())
 
     # What the worker does.
-
-    def _fail(self, error: BaseException) -> None:
-        self.show_error(error)
-        self._tell("not drawn: see the message below")
 
     def _follow(self) -> Turns:
         if self.terms is None:
             yield from self.desk.running.follow(self._make, self.desk.running.start())
-        if self.terms is not None:
-            self._draw(self.terms)
+        if self.terms is None:
+            return
+        weighed = self._draw(self.terms)
+        yield STILL_SECONDS
+        self._draw_landscape(self.terms, weighed)
 
     def _make(self, progress: Progress) -> None:
         self.terms = loss_terms(self.lab, self.student, progress=progress)
 
-    def _draw(self, terms: LossTerms) -> None:
+    def _draw(self, terms: LossTerms) -> Weighed:
+        """What follows a hand that moves."""
         settings = self.settings
         with one_thread():
             weighed = _asked_for(terms, settings)
             swept = terms.sweep(weighed.soft)
-            found = landscapes(terms, weighed.temperature, weighed.soft, weighed.variant, self.image)
-        weights, landscape = (
-            loss_weights(weighed, len(terms.classes)),
-            loss_landscapes(found, terms.classes, weighed.soft),
-        )
+        weights = loss_weights(weighed, len(terms.classes))
         self.weights.show_picture(weights)
         self.sweep.show_picture(loss_sweep(swept, weighed))
-        self.landscape.show_picture(landscape)
-        self._tell(_about(self.lab, self.student, terms), badge("measured", MEASURED))
-        self.formulas.value = _line(landscape.sentence, badge("computed", COMPUTED))
-        self.code.value = code_html(script(self.student, weighed, self.lab.name), "the same in Python")
         self.readout.sentence = weights.sentence
         if all(settings[name] == value for name, value in self.at.items()):
             self.tell_answer(self.gate, self._answer(self))
+        return weighed
+
+    def _draw_landscape(self, terms: LossTerms, weighed: Weighed) -> None:
+        """What takes a page longer to draw, and waits for the hand to be still."""
+        with one_thread():
+            found = landscapes(terms, weighed.temperature, weighed.soft, weighed.variant, self.image)
+        landscape = loss_landscapes(found, terms.classes, weighed.soft, weighed.temperature)
+        self.landscape.show_picture(landscape)
+        self.formulas.value = _line(landscape.sentence, badge("computed", COMPUTED))
+        self._tell(_about(self.lab, self.student, terms), badge("measured", MEASURED))
+        self.code.value = code_html(script(self.student, weighed, self.lab.name), "the same in Python")
 
 
 def script(student: Recipe, weighed: Weighed, name: str) -> str:

@@ -17,14 +17,15 @@ from efflab.lab import Lab
 from efflab.lab.missing import BIAS, MissingClass, recipes, train_without
 from efflab.recipe import Step, step
 from efflab.training import Progress
-from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.asking import Answer, Gate
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.parts import button, code_html, scrolling, side_by_side
+from efflab.widgets.live_panel import LivePanel
+from efflab.widgets.parts import button, code_html, scrolling
 from efflab.widgets.states_stage import recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
-from efflab.widgets.worker import Turns, worker
+from efflab.widgets.worker import Turns
 
 Answered = Callable[[MissingClass], Answer | None]
 Settings = tuple[int, float, int]
@@ -38,7 +39,7 @@ NOT_TRAINED = "Not trained with these settings yet: press Train on the others."
 TRAINING = "Two students are being trained, in turns ..."
 
 
-class Missing(Panel):
+class Missing(LivePanel):
     """Two students that never saw one class. Make one with `chapter.missing(lab)`.
 
     label: the class that is left out to begin with.
@@ -62,7 +63,7 @@ class Missing(Panel):
         gate: Gate | None = None,
         answer: Answered | None = None,
     ) -> None:
-        self.lab, self.gate = lab, gate
+        self.lab = lab
         self.student = student if student is not None else step(start_student, kind="mlp", width=30)
         recipes(self.student, temperature=temperature, epochs=epochs)
         self._at: Settings = (label, temperature, epochs)
@@ -76,28 +77,22 @@ class Missing(Panel):
         }
         self.bias = BiasDesk(self.find_best)
         train = button("Train on the others", self.train, "trains both students without any image of this class")
-        self.desk = Desk(shown, [train], [], self.project, more=[self.bias])
-        self.note, self.code = ipywidgets.HTML(), ipywidgets.HTML()
+        desk = Desk(shown, [train], [], self.project, more=[self.bias])
         self.recalls, self.curve = PictureView(height=340), PictureView(height=360)
-        paper = ipywidgets.HTML(_paper())
-        stage = ipywidgets.VBox([self.note, self.recalls, self.curve, self.code, paper])
-        stage.add_class("efflab-main")
-        super().__init__([*([gate] if gate else []), side_by_side(self.desk, stage)])
-        for control in shown.values():
-            control.on_change(self.refresh)
+        self.code = ipywidgets.HTML()
         self.bias.control.on_change(self.follow)
-        self.begin(gate, self.unlock, self._pause)
+        super().__init__(gate, desk, [self.recalls, self.curve, self.code, ipywidgets.HTML(_paper())])
 
     @property
-    def settings(self) -> Settings:
+    def asked(self) -> Settings:
         """Label, temperature and epochs of the controls."""
-        label, temperature, epochs = (self.desk.settings[name] for name in ("label", "temperature", "epochs"))
+        label, temperature, epochs = (self.settings[name] for name in ("label", "temperature", "epochs"))
         return int(str(label)), float(str(temperature)), int(str(epochs))
 
     @property
     def found(self) -> MissingClass | None:
         """The students of these settings, or None while they are not trained."""
-        return self._found.get(self.settings)
+        return self._found.get(self.asked)
 
     def set(self, **settings: Setting) -> None:
         """Move controls as a hand would: `panel.set(label=8, bias=3.5)`.
@@ -115,45 +110,23 @@ class Missing(Panel):
         """Show the students of these settings, or that they wait for the button."""
         self.clear_error()
         self.bias.lock(self.found is None)
-        worker().submit((id(self), "show"), lambda stale: self._show(), on_error=self.show_error)
+        self._submit("show", lambda stale: self._show())
 
     def follow(self) -> None:
         """Show what the bias of the slider does; nothing while nothing is trained."""
-        worker().submit((id(self), "show"), lambda stale: self._show(), on_error=self.show_error)
+        self._submit("show", lambda stale: self._show())
 
     def train(self) -> None:
         """Train both students with these settings; those of an earlier training are forgotten."""
         self.clear_error()
-        settings, progress = self.settings, self.desk.running.start()
+        settings, progress = self.asked, self.desk.running.start()
         self._found.pop(settings, None)
-        worker().submit((id(self), "train"), lambda stale: self._train(settings, progress), on_error=self.show_error)
-
-    def stop(self) -> None:
-        """End both trainings after their batch; the best students so far stay."""
-        self.desk.running.stop()
+        self._submit("train", lambda stale: self._train(settings, progress))
 
     def find_best(self) -> None:
-        """Move the slider to the bias with which the student with teacher is most often right."""
+        """Move the slider to the bias with which the student with teacher is most often right, on the images shown."""
         if self.found is not None:
             self.bias.control.set(self.found.taught.curve.best)
-
-    def unlock(self) -> None:
-        """Give the controls free: there is no prediction to make, or it was made or skipped."""
-        self.desk.lock(False)
-        self.refresh()
-
-    def project(self, is_on: bool) -> None:
-        """Large type and thick lines for a room, or back."""
-        (self.add_class if is_on else self.remove_class)("efflab-projector")
-        for view in (self.recalls, self.curve):
-            view.project(is_on)
-
-    def _pause(self, text: str) -> None:
-        self.desk.lock(True)
-        self._tell(text)
-
-    def _tell(self, text: str, label: str = "") -> None:
-        self.note.value = f"<div class='efflab-line'>{escape(text)} {label}</div>"
 
     # What the worker does.
 
@@ -168,6 +141,7 @@ class Missing(Panel):
             made.append(found)
 
         self.desk.lock(True)  # what is shown in the end belongs to the setting that was trained
+        self.bias.control.set(0.0)  # a bias was found for other students
         self._wait(TRAINING)
         try:
             yield from self.desk.running.follow(work, progress)
@@ -179,14 +153,13 @@ class Missing(Panel):
 
     def _wait(self, text: str) -> None:
         """No number of other students stays."""
-        for view in (self.recalls, self.curve):
-            view.hide()
+        self._hide()
         self.code.value = ""
         self._tell(text)
         self.readout.sentence = text
 
     def _show(self) -> None:
-        settings, found, by = self.settings, self.found, self.bias.by
+        settings, found, by = self.asked, self.found, self.bias.by
         if found is None:
             self._wait(NOT_TRAINED)
             return
@@ -207,7 +180,7 @@ class BiasDesk(ipywidgets.VBox):
         assert isinstance(BIAS, Range)
         knob = replace(BIAS, label="what is added to the bias of the missing class")
         self.control = Control("bias", knob, 0.0)
-        self._button = button("Find the best bias", find, "the one with most right answers on validation data")
+        self._button = button("Find the best bias", find, "the one with most right answers on these same images")
         super().__init__([self.control, self._button])
 
     @property

@@ -5,7 +5,6 @@ map chooses both layers at once.
 """
 
 from collections.abc import Callable, Mapping
-from html import escape
 
 import ipywidgets
 from torch import nn
@@ -16,16 +15,17 @@ from efflab.lab import Lab
 from efflab.lab.representations import Compared, Layers, as_hint, compare_layers
 from efflab.recipe import Recipe, check_recipe
 from efflab.training import Progress
-from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.asking import Answer, Gate
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.layer_desk import LayerDesk, hint_html
 from efflab.widgets.live_figure import Clicked
-from efflab.widgets.parts import button, code_html, side_by_side
+from efflab.widgets.live_panel import LivePanel
+from efflab.widgets.parts import button, code_html
 from efflab.widgets.states_stage import recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
-from efflab.widgets.worker import Turns, worker
+from efflab.widgets.worker import Turns
 
 Answered = Callable[[str, Compared], Answer | None]
 MEASURED = (
@@ -37,7 +37,7 @@ LOOKING = "Both networks look at the images ..."
 MOST_IMAGES, USUAL_IMAGES = 1000, 500
 
 
-class Representations(Panel):
+class Representations(LivePanel):
     """What the layers of a teacher and a student hold. Make one with `chapter.representations(lab, recipe)`.
 
     student: the recipe that makes the student of the base of the lab, the teacher; or several by name, such as
@@ -51,6 +51,8 @@ class Representations(Panel):
         ValueError: there is no student, or no such number of images.
     """
 
+    FAILED = "not shown: see the message below"
+
     def __init__(
         self,
         lab: Lab,
@@ -60,7 +62,7 @@ class Representations(Panel):
         gate: Gate | None = None,
         answer: Answered | None = None,
     ) -> None:
-        self.lab, self.gate, self.students = lab, gate, _named(student)
+        self.lab, self.students = lab, _named(student)
         self._answer: Answered = answer or (lambda name, compared: None)
         self._trained: dict[str, tuple[nn.Module, bool]] = {}
         self._compared: tuple[str, int, Compared] | None = None
@@ -69,18 +71,13 @@ class Representations(Panel):
         self.train_button = button("Train", self.train, "trains the student that is chosen")
         self.pair = {name: ipywidgets.Dropdown() for name in ("teacher_layer", "student_layer")}
         self.layers = LayerDesk(self.pair)
-        self.desk = Desk(shown, [self.train_button], [], self.project, more=[self.layers])
-        self.note, self.hint, self.code = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        desk = Desk(shown, [self.train_button], [], self.project, more=[self.layers])
         self.map, self.points = PictureView(height=320), PictureView(height=400)
-        stage = ipywidgets.VBox([self.note, self.map, self.points, self.hint, self.code])
-        stage.add_class("efflab-main")
-        super().__init__([*([gate] if gate else []), side_by_side(self.desk, stage)])
-        for control in shown.values():
-            control.on_change(self.refresh)
+        self.hint, self.code = ipywidgets.HTML(), ipywidgets.HTML()
         for choice in self.pair.values():
             choice.observe(lambda _: self.choose(), "value")
         self.map.on_clicked(self.choose_cell)
-        self.begin(gate, self.unlock, self._pause)
+        super().__init__(gate, desk, [self.map, self.points, self.hint, self.code])
 
     @property
     def name(self) -> str:
@@ -127,13 +124,13 @@ class Representations(Panel):
         """Show the chosen student on so many images, or that it waits for its training."""
         self.clear_error()
         name, n = self.name, self.images
-        worker().submit((id(self), "show"), lambda stale: self._follow(name, n), on_error=self._fail)
+        self._submit("show", lambda stale: self._follow(name, n))
 
     def choose(self) -> None:
         """Show the pair of layers that is chosen."""
         if not self._quiet and self.compared is not None:
             self.clear_error()
-            worker().submit((id(self), "pair"), lambda stale: self._show(), on_error=self._fail)
+            self._submit("pair", lambda stale: self._show())
 
     def choose_cell(self, cell: Clicked) -> None:
         """Choose both layers of a cell of the heat map."""
@@ -145,22 +142,7 @@ class Representations(Panel):
         """Train the chosen student, again if it was trained before."""
         self.clear_error()
         name, progress = self.name, self.desk.running.start()
-        worker().submit((id(self), "train"), lambda stale: self._train(name, progress), on_error=self._fail)
-
-    def stop(self) -> None:
-        """End the training after its batch; the best student so far stays."""
-        self.desk.running.stop()
-
-    def unlock(self) -> None:
-        """Give the controls free: there is no prediction to make, or it was made or skipped."""
-        self._lock(False)
-        self.refresh()
-
-    def project(self, is_on: bool) -> None:
-        """Large type and thick lines for a room, or back."""
-        (self.add_class if is_on else self.remove_class)("efflab-projector")
-        for view in (self.map, self.points):
-            view.project(is_on)
+        self._submit("train", lambda stale: self._train(name, progress))
 
     def _lock(self, is_locked: bool) -> None:
         self.desk.lock(is_locked)
@@ -169,23 +151,15 @@ class Representations(Panel):
     def _trains(self, name: str) -> bool:
         return any(one.technique.is_slow for one in self.students[name])
 
-    def _pause(self, text: str) -> None:
-        self._lock(True)
-        self._tell(text)
-
-    def _tell(self, text: str, label: str = "") -> None:
-        self.note.value = f"<div class='efflab-line'>{escape(text)} {label}</div>"
-
     # What the worker does.
 
     def _fail(self, error: BaseException) -> None:
         self.show_error(error)
-        self._wait("not shown: see the message below")
+        self._wait(self.FAILED)
 
     def _wait(self, text: str) -> None:
         """No number of another student stays."""
-        for view in (self.map, self.points):
-            view.hide()
+        self._hide()
         self.hint.value = self.code.value = ""
         self._tell(text)
         self.readout.sentence = text

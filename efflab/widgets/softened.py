@@ -1,7 +1,6 @@
 """A teacher's answers, softened as the hand moves: the bars of one image, and what the teacher thinks alike."""
 
 from collections.abc import Callable, Mapping
-from html import escape
 
 import ipywidgets
 
@@ -13,14 +12,16 @@ from efflab.knobs import Choice, Knob, Range, Setting, Value
 from efflab.lab import Lab
 from efflab.lab.soft_answers import SoftAnswer, SoftAnswers, soft_answers
 from efflab.training.turns import one_thread
-from efflab.widgets.asking import Answer, Gate, Panel
+from efflab.widgets.asking import Answer, Gate
+from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.parts import button, code_html, line_text, side_by_side
+from efflab.widgets.live_panel import LivePanel
+from efflab.widgets.parts import button, code_html, line_text
 from efflab.widgets.states_stage import lab_line
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
-from efflab.widgets.worker import worker
+from efflab.widgets.worker import Turns
 
 Answered = Callable[["Softened"], Answer | None]
 SCALES = Choice(("linear", LOGARITHMIC), "scale of the bars")
@@ -28,10 +29,12 @@ MEASURED = (
     "What the teacher of the lab really gives for each validation image: its logits, divided by the "
     "temperature, then softmax."
 )
+N_DOUBTFUL = 10
+"""How many images count as doubtful ones."""
 ASKING = "Asking the teacher for all validation images ..."
 
 
-class Softened(Panel):
+class Softened(LivePanel):
     """What the teacher of a lab answers, softened. Make one with `chapter.softened(lab)`.
 
     start: settings to begin with: temperature, image (its place in the order of doubt), scale.
@@ -53,7 +56,7 @@ class Softened(Panel):
         answer: Answered | None = None,
     ) -> None:
         knobs = _knobs(lab)
-        self.lab, self.gate, self.at = lab, gate, dict(at or {})
+        self.lab, self.at = lab, dict(at or {})
         self.answers: SoftAnswers | None = None
         self._answer: Answered = answer or (lambda panel: None)
         begin: dict[str, Value] = {
@@ -65,49 +68,34 @@ class Softened(Panel):
         check_settings(knobs, begin)
         check_settings(knobs, self.at)
         sure = button("A sure one", self.show_surest, "the image of which the teacher is surest")
-        doubtful = button("A doubtful one", self.show_doubtful, "the image that the teacher doubts most")
+        doubtful = button("A doubtful one", self.show_doubtful, "one of those that it doubts most; again for the next")
         wrong = button("A wrong one", self.show_wrong, "an image that the teacher gets wrong; again for the next")
         shown = {name: Control(name, knob, begin[name]) for name, knob in knobs.items()}
-        self.desk = Desk(shown, [], [sure, doubtful, wrong], self.project)
-        self.note, self.said, self.code = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        desk = Desk(shown, [], [sure, doubtful, wrong], self.project)
         self.bars, self.map = PictureView(height=360), PictureView(height=420)
-        stage = ipywidgets.VBox([self.note, self.bars, self.said, self.map, self.code])
-        stage.add_class("efflab-main")
-        super().__init__([*([gate] if gate else []), side_by_side(self.desk, stage)])
-        for control in shown.values():
-            control.on_change(self.refresh)
-        self.begin(gate, self.unlock, self._pause, "Then move the temperature up and down.")
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What the controls are set to."""
-        return self.desk.settings
+        self.said, self.code = ipywidgets.HTML(), ipywidgets.HTML()
+        stage = [self.bars, self.said, self.map, self.code]
+        super().__init__(gate, desk, stage, begins=ASKING, then="Then move the temperature up and down.")
 
     @property
     def shown(self) -> SoftAnswer | None:
         """The softened answer that the controls ask for; None until the teacher was asked."""
         return _asked_for(self.answers, self.settings) if self.answers else None
 
-    def set(self, **settings: Setting) -> None:
-        """Move controls as a hand would: `panel.set(temperature=4.0)`.
-
-        Raises:
-            ValueError, TypeError: no such control, or no value for it.
-        """
-        self.desk.set(settings)
-
     def refresh(self) -> None:
         """Draw what the controls ask for; the first time, ask the teacher for all images."""
         self.clear_error()
-        worker().submit((id(self), "softened"), lambda stale: self._draw(), on_error=self._fail)
+        self._submit("softened", lambda stale: self._draw())
 
     def show_surest(self) -> None:
         """Choose the image of which the teacher is surest."""
         self.set(image=1)
 
     def show_doubtful(self) -> None:
-        """Choose the image that it doubts most."""
-        self.set(image=len(self.lab.data.validation))
+        """Choose the image that it doubts most; from there the next most doubtful one, down to the tenth."""
+        n, here = len(self.lab.data.validation), int(str(self.settings["image"]))
+        is_among = n - N_DOUBTFUL + 1 < here <= n
+        self.set(image=here - 1 if is_among else n)
 
     def show_wrong(self) -> None:
         """Choose the next image in the order of doubt that it gets wrong; after the last, the first."""
@@ -118,46 +106,24 @@ class Softened(Panel):
         here = int(str(self.settings["image"]))
         self.set(image=next((place for place in wrong if place > here), wrong[0]))
 
-    def unlock(self) -> None:
-        """Give the controls free: there is no prediction to make, or it was made or skipped."""
-        self.desk.lock(False)
-        self._tell(ASKING)
-        self.refresh()
-
-    def project(self, is_on: bool) -> None:
-        """Large type and thick lines for a room, or back."""
-        (self.add_class if is_on else self.remove_class)("efflab-projector")
-        for view in (self.bars, self.map):
-            view.project(is_on)
-
-    def _pause(self, text: str) -> None:
-        self.desk.lock(True)
-        self._tell(text)
-
-    def _tell(self, text: str, label: str = "") -> None:
-        self.note.value = f"<div class='efflab-line'>{escape(text)} {label}</div>"
-
     # What the worker does.
 
-    def _fail(self, error: BaseException) -> None:
-        self.show_error(error)
-        self._tell("not drawn: see the message below")
-
-    def _draw(self) -> None:
+    def _draw(self) -> Turns:
         with one_thread():
             self.answers = answers = self.answers or soft_answers(self.lab)
         settings, classes = self.settings, answers.classes
         shown = _asked_for(answers, settings)
         picture = soft_answer(shown, classes, str(settings["scale"]))
         self.bars.show_picture(picture)
+        self.readout.sentence = picture.sentence
+        if all(settings[name] == value for name, value in self.at.items()):
+            self.tell_answer(self.gate, self._answer(self))
+        yield STILL_SECONDS  # a page draws one picture quickly, and two of them not
         alike = dark_knowledge(answers.alike(shown.temperature), classes, shown.temperature)
         self.map.show_picture(alike)
         self.said.value = line_text(alike.sentence)
         self._tell(_about(self.lab, answers), badge("measured", MEASURED))
         self.code.value = code_html(script(shown, self.lab.name), "the same in Python")
-        self.readout.sentence = picture.sentence
-        if all(settings[name] == value for name, value in self.at.items()):
-            self.tell_answer(self.gate, self._answer(self))
 
 
 def check_settings(knobs: Mapping[str, Knob], settings: Mapping[str, Value]) -> None:

@@ -171,14 +171,15 @@ def test_the_answers_wait_for_the_prediction_and_put_the_measured_number_beside_
 
 
 def test_a_slip_is_painted_and_said_and_taken_back(loss):
-    bars, right = painted(loss, BARS), say(loss)
+    bars, right, maps = painted(loss, BARS), say(loss), figure(loss, 2).get_attribute("aria-label")
     loss.show(loss.page.get_by_role("radio", name="without")).check()
     loss.page.wait_for_selector(f"{SENTENCE}:has-text('T² = 16 is missing: the soft term pulls 16x less')")
     wait_until(loss, BARS, "!==", bars)
-    asked, got = re.search(r"Asked for (\d+) % soft, got (\d+) % at the weights", say(loss)).groups()
+    asked, got = re.search(r"asked for (\d+) % soft, got (\d+) % at the weights", say(loss)).groups()
     assert int(got) < int(asked) == 90
     loss.show(loss.page.get_by_role("radio", name="with T squared")).check()
     loss.page.wait_for_selector(f"{SENTENCE}:has-text({json.dumps(right)})")
+    loss.page.wait_for_selector(f".efflab-main figure[aria-label={json.dumps(maps)}]")  # once the hand is still
 
 
 def test_the_temperature_moves_the_ring_and_the_maps(loss):

@@ -56,7 +56,8 @@ def test_three_bars_share_soft_and_hard_out_of_100():
 
 def test_the_sentence_says_what_was_got_and_why():
     assert loss_weights(NOW, 10).sentence == (
-        "Asked for 90 % soft, got 47 % at the weights and 36 % at the logits (measured). Here, T² = 16 is missing: the "
+        "At temperature 4, asked for 90 % soft, got 47 % at the weights and 36 % at the logits (measured). "
+        "Here, T² = 16 is missing: the "
         "soft term pulls 16x less than it should."
     )
 
@@ -125,7 +126,7 @@ def test_a_sweep_of_nothing_is_refused():
 
 
 def test_the_three_maps_have_one_scale_of_colours_which_ends_where_the_hard_term_does():
-    maps = [trace for trace in loss_landscapes(FOUND, CLASSES, 0.9).figure.data if trace.type == "contour"]
+    maps = [trace for trace in loss_landscapes(FOUND, CLASSES, 0.9, 4.0).figure.data if trace.type == "contour"]
     assert [list(one.z[1]) for one in maps] == [[3, 2, 1], [5, 1, 5], [4, 1.5, 4]]
     assert {(one.zmin, one.zmax) for one in maps} == {(0, 4)}
     assert [(one.xaxis, one.yaxis) for one in maps] == [("x", "y"), ("x2", "y2"), ("x3", "y3")]
@@ -133,7 +134,7 @@ def test_the_three_maps_have_one_scale_of_colours_which_ends_where_the_hard_term
 
 
 def test_the_student_stands_on_each_map_and_the_lowest_place_where_there_is_one():
-    marks = [trace for trace in loss_landscapes(FOUND, CLASSES, 0.9).figure.data if trace.type == "scatter"]
+    marks = [trace for trace in loss_landscapes(FOUND, CLASSES, 0.9, 4.0).figure.data if trace.type == "scatter"]
     looks = (STUDENT, LOWEST, FALLING)
     where = {look: [(one.xaxis, one.x[0], one.y[0]) for one in marks if one.name == look] for look in looks}
     assert where[STUDENT] == [("x", 1, 11), ("x2", 1, 11), ("x3", 1, 11)]
@@ -144,22 +145,23 @@ def test_the_student_stands_on_each_map_and_the_lowest_place_where_there_is_one(
 
 
 def test_the_axes_are_named_by_the_classes():
-    layout = loss_landscapes(FOUND, CLASSES, 0.9).figure.layout
+    layout = loss_landscapes(FOUND, CLASSES, 0.9, 4.0).figure.layout
     assert layout.xaxis.title.text == "logit of zero (label)"
     assert layout.yaxis.title.text == "logit of two"
     assert [one.text for one in layout.annotations] == ["hard", "soft", "mixture"]
 
 
 def test_the_sentence_of_the_maps_says_where_each_is_lowest():
-    assert loss_landscapes(FOUND, CLASSES, 0.9).sentence == (
+    assert loss_landscapes(FOUND, CLASSES, 0.9, 4.0).sentence == (
         "The loss of training image 7, which is zero and next likely two to the teacher, over these two logits of the "
-        "student (computed): the hard term falls on and on beyond the edge; the soft term is lowest at 1.0 and 11.0, "
+        "student, at temperature 4 (computed): the hard term falls on and on beyond the edge; the soft term is lowest "
+        "at 1.0 and 11.0, "
         "0 nats below the student; the mixture (90 % soft) is lowest at 1.0 and 11.0, 0 nats below the student."
     )
 
 
 def test_the_table_of_the_maps_has_each_mark():
-    table = loss_landscapes(FOUND, CLASSES, 0.9).table
+    table = loss_landscapes(FOUND, CLASSES, 0.9, 4.0).table
     assert list(table["place"][:2]) == [f"hard, {STUDENT}", f"hard, {FALLING}"]
     assert list(table["logit of two"]) == [11, 10, 11, 11, 11, 11]
     assert list(table["loss (nats)"]) == [2, 0, 1, 1, 1.5, 1.5]

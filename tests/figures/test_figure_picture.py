@@ -105,7 +105,7 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "dark knowledge": dark_knowledge(ALIKE, ("a", "b", "c"), 4.0),
         "loss weights": loss_weights(WEIGHED, 10),
         "loss sweep": loss_sweep(swept(), WEIGHED),
-        "loss landscapes": loss_landscapes(LANDSCAPES, ("a", "b", "c"), 0.9),
+        "loss landscapes": loss_landscapes(LANDSCAPES, ("a", "b", "c"), 0.9, 4.0),
         "pareto": pareto([run], Classification(), batch=1, base=(0.95, 0.3)),
         "recalls": missing_recalls(unshown, 1.0),
         "bias curve": bias_curve(unshown, 1.0),

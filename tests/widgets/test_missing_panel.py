@@ -93,6 +93,14 @@ def test_the_best_bias_moves_the_slider_there(trained):
     assert ("With its bias as it was learned" if best == 0 else f"With {best:+.1f}") in trained.readout.sentence
 
 
+def test_a_new_training_begins_with_the_bias_that_it_learned(trained):
+    trained.set(bias=-3.0)
+    trained.train()
+    worker().wait(SECONDS)
+    assert trained.bias.by == 0.0
+    assert "With its bias as it was learned" in trained.readout.sentence
+
+
 def test_settings_without_a_training_show_no_number_and_back_they_are_there_at_once(trained):
     sentence = trained.readout.sentence
     trained.set(label=2)
@@ -212,6 +220,6 @@ def test_a_chapter_makes_one_and_a_projector_makes_both_pictures_larger(lab, tmp
     panel = Chapter("07", journal=Journal(tmp_path / "journal.sqlite")).missing(lab, label=2, student=STUDENT)
     worker().wait(SECONDS)
     assert isinstance(panel, Missing)
-    assert panel.settings == (2, distill_predictions.defaults["temperature"], 30)
+    assert panel.asked == (2, distill_predictions.defaults["temperature"], 30)
     panel.project(True)
     assert (panel.recalls.projector, panel.curve.projector) == (True, True)
