@@ -19,7 +19,7 @@ from efflab.distill.teachers import ask, check_pair
 from efflab.knobs import Range, technique
 from efflab.training import Batch, Epochs, LearningRate, Loss, Progress, copy_model, keep_best, train
 
-TEMPERATURES = Range(0.5, 20.0, 0.5, "temperature of the soft answers")
+TEMPERATURES = Range(0.5, 20.0, 0.5, "what the logits are divided by")
 Temperature = Annotated[float, TEMPERATURES]
 Soft = Annotated[float, Range(0.0, 1.0, 0.05, "fraction of the loss that compares soft answers")]
 

@@ -91,10 +91,10 @@ class Gate(Panel):
         self._feedback = ipywidgets.HTML()
         self._seen = ipywidgets.Textarea(placeholder="What did you see? One sentence is enough.", rows=2)
         self._keep = ipywidgets.Button(description="Write down")
-        label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{escape(question.text)}</span>")
+        label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{_code(question.text)}</span>")
         asked = ipywidgets.VBox([label, _with_unit(question, self._input)])
         asked.add_class("efflab-control")
-        seen = ipywidgets.HTML(f"<span class='efflab-label'>{escape(question.seen)}</span>")
+        seen = ipywidgets.HTML(f"<span class='efflab-label'>{_code(question.seen)}</span>")
         self._seen_box = ipywidgets.VBox([seen, self._seen, self._keep])
         self._seen_box.add_class("efflab-control")
         self._buttons = ipywidgets.HBox([self._lock, self._skip])
@@ -144,7 +144,7 @@ class Gate(Panel):
             return False
         self.measured = measured
         text = self.question.feedback_for(self.answer, measured)
-        self._feedback.value = f"<div class='efflab-verdict' role='status'>{escape(text)}</div>"
+        self._feedback.value = f"<div class='efflab-verdict' role='status'>{_code(text)}</div>"
         self._ask_what_was_seen()
         return True
 
@@ -202,7 +202,7 @@ class QuizView(Panel):
         options = [(option.text, option.key) for option in quiz.options]
         self._choice = ipywidgets.RadioButtons(options=options, value=None, layout=ipywidgets.Layout(width="auto"))
         self._feedback = ipywidgets.HTML()
-        label = ipywidgets.HTML(f"<span class='efflab-label'>{escape(quiz.text)}</span>")
+        label = ipywidgets.HTML(f"<span class='efflab-label'>{_code(quiz.text)}</span>")
         asked = ipywidgets.VBox([label, self._choice])
         asked.add_class("efflab-control")
         box = ipywidgets.VBox([asked, self._feedback])
@@ -243,15 +243,15 @@ class Checked:
 def verdict_html(verdict: Verdict) -> str:
     """The verdict with a word and a colour; a message of several lines as a list."""
     word, look = ("Right.", "passed") if verdict.passed else ("Not yet.", "failed")
-    message = _code(escape(verdict.message.removeprefix(word).lstrip()))
+    message = _code(verdict.message.removeprefix(word).lstrip())
     if "\n" in message:
         message = f"<ul>{''.join(f'<li>{line}</li>' for line in message.splitlines())}</ul>"
     return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {message}</div>"
 
 
 def _code(text: str) -> str:
-    """Code between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    """A text as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _with_unit(question: Prediction, entry: ipywidgets.ValueWidget) -> ipywidgets.Widget:

@@ -125,7 +125,7 @@ def test_a_teacher_that_gives_no_row_of_numbers_is_refused(data):
 
 
 def test_temperature_0_is_refused(data, teacher):
-    with pytest.raises(ValueError, match=r"^temperature \(temperature of the soft answers\) must be a number from 0.5"):
+    with pytest.raises(ValueError, match=r"^temperature \(what the logits are divided by\) must be a number from 0.5"):
         distill_predictions(support.tiny_mlp(), data=data, teacher=teacher, temperature=0)
 
 

@@ -47,6 +47,14 @@ def test_a_verdict_says_its_word_once_and_shows_code_as_code():
     assert "<code>raise &lt;Error&gt;</code>" in html
 
 
+def test_a_question_and_what_is_said_to_a_prediction_show_code_as_code(journal):
+    gate = Gate(questions.load("08").prediction("effective_weight"), journal, chapter="08")
+    asked = gate._question.children[0].children[0].value
+    assert "<code>F.kl_div(..., reduction=&quot;mean&quot;)</code>" in asked
+    quiz = QuizView(questions.load("06").quiz("nothing_moves"), journal, chapter="06")
+    assert "<code>torch.round</code>" in quiz.children[0].children[0].children[0].value
+
+
 def test_skipping_opens_too_and_is_recorded(gate, journal):
     gate._skip.click()
     assert gate.is_open
