@@ -1,12 +1,14 @@
 """Published tables, cited, and one's own numbers in the same columns."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from efflab import shipped
+from efflab.knobs import Setting
 from efflab.lab import Lab, Preview, Report
 from efflab.lab.comparison import Comparison, Row, three_rows
 from efflab.lab.encoding import EncodedNetwork
+from efflab.lab.side_by_side import Arm, Pair
 from efflab.measure.kernel_speed import KernelSpeed
 
 if TYPE_CHECKING:
@@ -84,19 +86,38 @@ def beside_encoded(cited: "pd.DataFrame", encoded: EncodedNetwork, lab: Lab) -> 
 def beside_students(cited: "pd.DataFrame", lab: Lab, comparison: Comparison | None) -> "pd.DataFrame":
     """A table of taught students, and below it teacher, student alone and student with teacher, as they came out here.
 
-    Errors are counted on validation images. How many times smaller a student is, in parameters, and how many times
-    faster, once it was timed, is said beside its teacher. Nothing is added before two trainings are over.
+    Errors are counted on validation images; the students are those of the lab's own seed, and the column `source` says
+    how they were made. How many times smaller a student is, in parameters, and how many times faster, once it was
+    timed, is said beside its teacher. Nothing is added before two trainings are over.
     """
     import pandas as pd
 
-    rows = three_rows(lab, comparison) if comparison else ()
-    if not rows or rows[-1].evaluation is None:
+    pair = comparison.of_seed(lab.seed) if comparison else None
+    if pair is None or pair.difference is None:
         return cited
-    own = pd.DataFrame([_student(row, rows[0], lab) for row in rows])
+    rows, made = three_rows(lab, comparison), _sources(lab, pair)
+    own = pd.DataFrame([_student(row, rows[0], lab, source) for row, source in zip(rows, made, strict=True)])
     return pd.concat([cited, own[[name for name in cited.columns if name in own]]], ignore_index=True)
 
 
-def _student(row: Row, teacher: Row, lab: Lab) -> dict[str, object]:
+def _sources(lab: Lab, pair: Pair) -> tuple[str, str, str]:
+    """How teacher, student alone and student with teacher were made."""
+    teacher = lab.name if lab.teacher is lab.build(()) else f"the teacher of {lab.name}"
+    alone, taught = (f"{_trained(arm)}; seed {pair.seed}" for arm in (pair.alone, pair.taught))
+    return f"this notebook: {teacher}", f"this notebook: {alone}", f"this notebook: {taught}; taught by {teacher}"
+
+
+def _trained(arm: Arm) -> str:
+    """Its steps with all their settings: "start student (kind mlp, width 64), then fine tune (epochs 15, ...)"."""
+    return ", then ".join(f"{one.technique.label} ({_settings(one.values)})" for one in arm.recipe)
+
+
+def _settings(values: Mapping[str, Setting]) -> str:
+    written = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in written.items())
+
+
+def _student(row: Row, teacher: Row, lab: Lab, source: str) -> dict[str, object]:
     """A network of a comparison that is over, in the columns that some table has."""
     assert row.evaluation is not None
     assert row.size is not None
@@ -104,16 +125,17 @@ def _student(row: Row, teacher: Row, lab: Lab) -> dict[str, object]:
     n, value = row.evaluation.n, row.evaluation.value
     is_timed = row.time is not None and teacher.time is not None
     return {
-        "network": f"yours: {row.name}",
-        "data": f"{lab.data.name} (validation)",
+        "network": f"yours: {row.name}{', stopped early' if row.is_partial else ''}",
+        "data": f"{lab.data.name} (validation, {n:,} images)",
         "transfer_set": "all classes",
         "images": n,
         "errors": round(n * (1 - value)),
+        "error_percent": round(100 * (1 - value), 2),
         "accuracy_percent": round(100 * value, 2),
         "parameters": row.size.n_parameters,
         "times_smaller": round(teacher.size.n_parameters / row.size.n_parameters, 2),
         "times_faster": round(teacher.time.median_ms / row.time.median_ms, 2) if is_timed else float("nan"),  # type: ignore[union-attr]  # is_timed
-        "source": "this notebook",
+        "source": source,
         "kind": "measured",
     }
 

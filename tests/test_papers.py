@@ -121,6 +121,7 @@ def test_the_errors_of_the_missing_digit_are_those_of_the_paper_and_agree_with_i
     table = papers.table("hinton2015")
     assert table["source"].eq("Hinton 2015, arXiv 1503.02531, section 3").all()
     assert (table["errors"] <= table["images"]).all()
+    assert table["error_percent"].tolist() == (100 * table["errors"] / table["images"]).round(2).tolist()
     without = table[table["transfer_set"] == "no 3"]
     assert without["errors"].tolist() == [206, 109]
     assert without["errors_on_3"].tolist() == [133, 14]

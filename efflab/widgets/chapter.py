@@ -235,6 +235,8 @@ class Chapter:
         elif yours is not None and yours.preview is not None and yours.preview.recipe:
             table = papers.beside(table, yours.preview, yours.lab, yours.report)
         written = table.style.format(precision=2, thousands=",", na_rep="–")
+        whole = [name for name in table.select_dtypes("float") if (table[name].dropna() % 1 == 0).all()]
+        written = written.format(precision=0, thousands=",", na_rep="–", subset=whole)  # counts, with some missing
         if yours is not None and "measured" not in set(table["kind"]):
             written = written.set_caption(NOT_READY)
         return written.format_index(_heading, axis="columns").hide(axis="index")

@@ -124,6 +124,13 @@ def test_the_papers_table_is_written_for_reading_and_its_numbers_stay_numbers(ch
     assert shown.data.iloc[0, 2:6].tolist() == [1.64, 1.59, 267_000, 22_000]
 
 
+def test_counts_are_written_whole_also_where_a_row_has_none(chapter):
+    heading, *rows = (line.split("|") for line in chapter.paper("hinton2015").to_string(delimiter="|").splitlines())
+    column = heading.index("errors on 3")
+    assert [row[column] for row in rows if len(row) > 1] == ["–", "–", "–", "133", "14"]
+    assert rows[3][heading.index("raised bias") :][:4] == ["0.00", "10,000", "206", "2.06"]
+
+
 ASK = {"prediction": "weights_in_16_bits", "at": {"bits": 16}, "answer": lambda memory: memory.weight_bytes / 1e9}
 
 

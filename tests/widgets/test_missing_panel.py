@@ -197,8 +197,8 @@ def test_a_training_that_was_stopped_early_answers_no_prediction(lab, gate, monk
 def test_the_figures_of_the_paper_are_cited_beside(panel):
     paper = panel.children[-2].children[-1].children[-1].value
     assert "cited" in paper
-    assert "<td>206</td><td>1,010</td><td>133</td>" in paper
-    assert "<td>109</td><td>1,010</td><td>14</td>" in paper
+    assert "<td>206</td><td>2.06</td><td>1,010</td><td>133</td>" in paper
+    assert "<td>109</td><td>1.09</td><td>1,010</td><td>14</td>" in paper
     assert paper.count("Hinton 2015, arXiv 1503.02531, section 3") == 1
     assert "nan" not in paper
 
