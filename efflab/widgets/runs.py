@@ -1,13 +1,12 @@
 """A run in the journal: what the bench writes down of a report, and how it reads it back into a row."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from efflab.figures.pareto import Run
 from efflab.figures.text import bytes_text, interval_text, ms_text, percent_text
 from efflab.lab import Preview, Report
-from efflab.recipe import TECHNIQUES, to_json
+from efflab.recipe import TECHNIQUES, entries_of, to_json
 
 COLUMNS = ("recipe", "packed", "score", "batch", "base takes", "it takes", "speed", "file", "network")
 """The heads of `run_texts`."""
@@ -66,7 +65,7 @@ def _run_text(run: Mapping[str, Any]) -> str:
 
 def recipe_text(recipe: str) -> str:
     """A recipe in JSON as words: the first setting of each step, and others that are not the usual ones."""
-    return ", then ".join(_step_text(one["technique"], one["settings"]) for one in json.loads(recipe))
+    return ", then ".join(_step_text(one.technique, one.settings) for one in entries_of(recipe))
 
 
 def _step_text(technique: str, settings: Mapping[str, Any]) -> str:
