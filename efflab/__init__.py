@@ -49,7 +49,18 @@ if TYPE_CHECKING:
         train_centroids,
         train_quantized,
     )
-    from efflab.recipe import TECHNIQUES, Recipe, Step, from_json, run, script, step, to_json
+    from efflab.recipe import (
+        TECHNIQUES,
+        Recipe,
+        Step,
+        from_json,
+        recipe_from,
+        run,
+        script,
+        step,
+        to_json,
+        to_line,
+    )
 
 # ONNX Runtime's wheels send telemetry unless this is set before they are loaded; nothing here leaves the machine.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -89,6 +100,7 @@ __all__ = [
     "quantize_activations",
     "quantize_weights",
     "recalibrate",
+    "recipe_from",
     "run",
     "script",
     "share_weights",
@@ -98,6 +110,7 @@ __all__ = [
     "step",
     "technique",
     "to_json",
+    "to_line",
     "train_centroids",
     "train_quantized",
     "train_ticket",

@@ -15,7 +15,7 @@ from efflab.lab import Lab, Preview
 from efflab.lab.states import ROWS, NoState, State
 from efflab.measure import count_work
 from efflab.prune import remove_neurons
-from efflab.recipe import Recipe, Step
+from efflab.recipe import Recipe, Step, to_line
 from efflab.widgets.parts import code_html
 from efflab.widgets.tiles import badge, score_tile, tile
 from efflab.widgets.view import PictureView
@@ -88,13 +88,7 @@ def recipe_lines(recipe: Recipe) -> list[str]:
     techniques = dict.fromkeys(one.technique for one in recipe)
     modules = {one.name: one.function.__module__ for one in techniques}
     imports = [f"from {module} import {name}" for name, module in modules.items() if module != "__main__"]
-    steps = "".join(f"{_step_text(one)}, " for one in recipe)
-    return ["from efflab import step", *imports, f"recipe = ({steps.removesuffix(' ')})"]
-
-
-def _step_text(one: Step) -> str:
-    settings = ", ".join(f"{name}={value!r}" for name, value in one.values.items())
-    return f"step({', '.join(part for part in (one.technique.name, settings) if part)})"
+    return ["from efflab import step", *imports, f"recipe = {to_line(recipe)}"]
 
 
 def sentence(settings: Mapping[str, Setting], states: Sequence[AnyState]) -> str:

@@ -16,7 +16,7 @@ from efflab.journal import Journal
 from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
-from efflab.recipe import Recipe
+from efflab.recipe import to_line
 from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.parts import button, code_html, named_choice, scrolling
 from efflab.widgets.runs import COLUMNS, comparable, is_timed, run_texts
@@ -127,7 +127,7 @@ class CodeTab(ipywidgets.VBox):
             "<p>This ran. In a cell, after <code>model, data = lab.build(()), lab.data</code> with the lab of "
             f"{escape(self._lab.name)}, it gives the same weights, bit for bit.</p>{stopped}"
             f"{code_html(self.text, 'the calls')}<p>As a recipe, for a cell:</p>"
-            f"{code_html(_pasted(preview.recipe), 'the recipe')}<p>What it calls:</p>"
+            f"{code_html(f'recipe = {to_line(preview.recipe)}', 'the recipe')}<p>What it calls:</p>"
             + "".join(code_html(source, "the source") for source in sources)
         )
 
@@ -181,15 +181,6 @@ class JournalTab(ipywidgets.VBox):
         batch, base = own[-1].get("batch", 1), (self._lab.baseline.value, own[-1]["base_ms"])
         same = comparable(own, self._lab.name, batch)
         self._front.show_picture(pareto(same, self._lab.data.task, batch=batch, base=base))
-
-
-def _pasted(recipe: Recipe) -> str:
-    """The recipe as one line of Python."""
-    steps = [
-        f"step({one.technique.name}{''.join(f', {name}={value!r}' for name, value in one.values.items())})"
-        for one in recipe
-    ]
-    return f"recipe = ({', '.join(steps)},)"
 
 
 def _class_table(lab: Lab, preview: Preview) -> str:
