@@ -22,6 +22,7 @@ from efflab.lab.grids import Grids
 from efflab.lab.kept import Kept
 from efflab.lab.measuring import Measuring
 from efflab.lab.networks import Networks
+from efflab.lab.prefixes import Prefixes
 from efflab.lab.shipping import Weighed
 from efflab.lab.sweeps import Sweeps
 from efflab.measure import Evaluation, Size, compare, compute_size, evaluate
@@ -37,7 +38,7 @@ N_JUDGED = 500
 """Complete previews that a lab keeps: going back to a setting costs nothing."""
 
 
-class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps):
+class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps, Prefixes):
     """A base model and the data that it is judged on. The model is copied; yours stays as it is.
 
     name: what the journal calls the base; that of its checkpoint, or of its class and data.
