@@ -2,7 +2,7 @@
 
 `lab.py` is the lab itself; `answers.py` what it answers with; `networks.py` makes a network of a recipe; `kept.py`
 keeps what need not be made again; `sweeps.py` has the values and the table of a sweep; `prefixes.py` follows a recipe
-step by step; `side_by_side.py` trains a student alone and with its teacher,
+step by step, and `seeds.py` runs it with several seeds; `side_by_side.py` trains a student alone and with its teacher,
 and `comparison.py` keeps what came of it over some seeds; `states.py` measures one pruned network in four states, and
 `kernels.py` one in the ways to run it; `cuts.py` is what a lab says of channels, from `blocks.py`, `filters.py`,
 `channels.py` and `fitting.py`; `grids.py` is what it says of numbers on grids, from `weights_on_grid.py` and

@@ -62,12 +62,18 @@ class Networks:
         is_ours = one.technique in TECHNIQUES.values()
         given = before if is_ours else copy_model(before)
         model = run((one,), given, data=self._data, seed=self._seed, progress=progress, teacher=self.teacher)
-        if not is_ours and not _equal(given, before):
+        if not is_ours and not hold_the_same(given, before):
             raise ValueError(
                 f"{one.technique.name} changed the model that it was given; it must return a new one: begin it with "
                 "model = copy.deepcopy(model)"
             )
         return model
+
+
+def hold_the_same(model: nn.Module, other: nn.Module) -> bool:
+    """Whether two networks hold the same numbers under the same names."""
+    state, others = model.state_dict(), other.state_dict()
+    return state.keys() == others.keys() and all(torch.equal(tensor, others[name]) for name, tensor in state.items())
 
 
 def _copy(model: nn.Module) -> nn.Module:
@@ -78,9 +84,3 @@ def _copy(model: nn.Module) -> nn.Module:
             f"{type(model).__name__} cannot be copied ({error}); if its weights were masked by torch.nn.utils.prune, "
             "call prune.remove(module, 'weight') on each first"
         ) from error
-
-
-def _equal(model: nn.Module, other: nn.Module) -> bool:
-    """Whether both hold the same numbers."""
-    state, others = model.state_dict(), other.state_dict()
-    return state.keys() == others.keys() and all(torch.equal(tensor, others[name]) for name, tensor in state.items())

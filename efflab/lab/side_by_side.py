@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from efflab.distill import distill_predictions
+from efflab.lab.seeds import student_interval
 from efflab.measure import Difference, Evaluation, compare
 from efflab.prune import fine_tune
 from efflab.quantize import (
@@ -189,13 +190,8 @@ def verdict_of(differences: Sequence[Difference]) -> Verdict:
     if len(differences) == 1:
         (one,) = differences
         return Verdict(one.value, one.low, one.high, 1)
-    from scipy.special import stdtrit  # only who trains several seeds waits for it
-
     values = [one.value for one in differences]
-    n, mean = len(values), sum(values) / len(values)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
-    return Verdict(mean, mean - half, mean + half, n)
+    return Verdict(sum(values) / len(values), *student_interval(values), len(values))
 
 
 def _alone(one: Step, before: Recipe) -> Step:
