@@ -23,12 +23,14 @@ from efflab.figures.picture import Picture
 from efflab.figures.representations import aligned_points, cka_map
 from efflab.figures.roofline import roofline
 from efflab.figures.seed_differences import seed_differences
+from efflab.figures.seed_scores import seed_scores
 from efflab.figures.sensitivity import sensitivity
 from efflab.figures.side_by_side import side_by_side_curves
 from efflab.figures.soft_answer import soft_answer
 from efflab.figures.theme import templates
 from efflab.figures.tradeoff import tradeoff
 from efflab.figures.training import training_curve
+from efflab.figures.waterfall import waterfall
 from efflab.figures.weights import histogram, mask
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "pareto",
     "roofline",
     "seed_differences",
+    "seed_scores",
     "sensitivity",
     "side_by_side_curves",
     "soft_answer",
@@ -66,4 +69,5 @@ __all__ = [
     "templates",
     "tradeoff",
     "training_curve",
+    "waterfall",
 ]

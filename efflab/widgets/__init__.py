@@ -15,6 +15,7 @@ from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import LiveFigure
 from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.missing import Missing
+from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.representations import Representations
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
@@ -31,6 +32,7 @@ __all__ = [
     "LiveFigure",
     "LossLab",
     "Missing",
+    "RecipeBench",
     "Representations",
     "ServingCalculator",
     "SideBySide",

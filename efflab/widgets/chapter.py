@@ -29,6 +29,7 @@ from efflab.widgets.live_figure import preload
 from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.missing import Missing
+from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.representations import Representations
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
@@ -77,6 +78,14 @@ class Chapter:
         """
         gate = self.predict(prediction) if prediction else None
         return Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options)
+
+    def recipe_bench(self, lab: Lab, recipe: Recipe = ()) -> RecipeBench:
+        """Recipes step by step, whose runs go into this chapter's journal. recipe: the steps to begin with.
+
+        Raises:
+            TypeError: `recipe` is no recipe.
+        """
+        return RecipeBench(lab, recipe, journal=self.journal, chapter=self.chapter)
 
     def states(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> FourStates:
         """One pruned network in four states. `prediction` is asked for first; options: as for `FourStates`.

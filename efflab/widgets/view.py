@@ -23,6 +23,11 @@ class PictureView(LiveFigure):
         self.projector = is_on
         self.height = self._height + (180 if is_on else 0)
 
+    def set_height(self, height: int) -> None:
+        """Take so many pixels, for a picture that has more rows than the one before."""
+        self._height = height
+        self.project(self.projector)
+
     def show_picture(self, picture: Picture) -> None:
         """Draw this picture from now on."""
         self.shown = picture

@@ -35,12 +35,14 @@ from efflab.figures import (
     number_line,
     pareto,
     roofline,
+    seed_scores,
     sensitivity,
     soft_answer,
     sparse_speed,
     theme,
     tradeoff,
     training_curve,
+    waterfall,
 )
 from efflab.figures.pareto import Run
 from efflab.figures.picture import draw, thinned
@@ -49,6 +51,8 @@ from efflab.lab.blocks import Block
 from efflab.lab.channels import ChannelPoint
 from efflab.lab.filters import Filters
 from efflab.lab.missing import MissingClass, Unshown
+from efflab.lab.prefixes import Prefix
+from efflab.lab.seeds import SeedRun
 from efflab.prune import Point
 from efflab.training import Epoch
 from tests.figures.grid_results import FOUND, READ, STEPS, errors
@@ -60,8 +64,17 @@ from tests.figures.test_figure_soft_answers import ALIKE
 from tests.figures.test_figure_soft_answers import FOUND as SURE
 from tests.support import product, tiny_data
 
-NAMED = ("layers", "layer times", "blocks", "channel sensitivity", "grid errors", "bits by layer", "loss weights")
-"""Pictures whose vertical axis has the names of the layers, which say it."""
+NAMED = (
+    "layers",
+    "layer times",
+    "blocks",
+    "channel sensitivity",
+    "grid errors",
+    "bits by layer",
+    "loss weights",
+    "waterfall",
+)
+"""Pictures whose vertical axis has the names of the layers, or of the steps, which say it."""
 
 
 @pytest.fixture
@@ -110,12 +123,14 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "recalls": missing_recalls(unshown, 1.0),
         "bias curve": bias_curve(unshown, 1.0),
         "CKA": cka_map(cka, "a", "c"),
+        "waterfall": waterfall([Prefix((), trail[0])], Classification()),
+        "seed scores": seed_scores([SeedRun(i, trail[0], False) for i in range(3)], Classification()),
         "aligned points": aligned_points(points, torch.arange(9) % 3, ("x", "y", "z"), "a", "b"),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 34
+    assert len(pictures) == 36
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name

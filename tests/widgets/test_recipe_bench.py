@@ -1,0 +1,204 @@
+"""The recipe bench without a browser: what a hand does, what waits for Run, and which order cannot be."""
+
+from collections.abc import Iterator
+
+import pytest
+import support
+
+from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
+from efflab.journal import Journal
+from efflab.lab import measuring
+from efflab.widgets import Chapter, RecipeBench
+from efflab.widgets.recipe_desk import EMPTY as NO_STEP
+from efflab.widgets.recipe_runs import EMPTY, N_SEEDS
+from efflab.widgets.worker import worker
+
+SECONDS = 120
+CUT, TUNE = step(prune_weights, sparsity=0.5), step(fine_tune, epochs=1)
+
+
+@pytest.fixture
+def lab(monkeypatch) -> Lab:
+    stopwatch = support.AnsweringStopwatch()
+    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+    return Lab(support.tiny_cnn(), support.tiny_data())
+
+
+@pytest.fixture
+def bench(lab, tmp_path) -> Iterator[RecipeBench]:
+    made = RecipeBench(lab, journal=Journal(tmp_path / "journal.sqlite"))
+    worker().wait(SECONDS)
+    yield made
+    made.stop()
+    worker().wait(SECONDS)
+
+
+def after(act, *arguments, **settings) -> None:
+    """Do it, and wait until the worker is done."""
+    act(*arguments, **settings)
+    worker().wait(SECONDS)
+
+
+def names(bench: RecipeBench) -> list[str]:
+    return [one.technique.name for one in bench.recipe]
+
+
+def test_an_empty_bench_shows_the_base_and_says_what_to_do(bench, lab):
+    assert bench.recipe == ()
+    assert bench.readout.sentence == EMPTY
+    assert NO_STEP in bench.desk._none.value
+    assert [one.recipe for one in bench.prefixes] == [()]
+    assert bench.prefixes[0].preview.evaluation.value == lab.baseline.value
+    assert bench.journal.entries(kind="run") == ()
+
+
+def test_a_step_that_needs_no_training_is_shown_at_once_and_written_down(bench, lab):
+    after(bench.add, prune_weights, sparsity=0.5)
+    assert bench.recipe == (CUT,)
+    assert bench.prefixes[-1].preview.evaluation.value == lab.preview((CUT,)).evaluation.value
+    assert bench.prefixes[-1].report is not None
+    (run,) = bench.journal.entries(kind="run")
+    assert (run.value["recipe"], run.value["seed"], run.value["network"]) == (to_json((CUT,)), 0, lab.name)
+
+
+def test_a_step_that_trains_waits_for_run_and_so_does_what_follows(bench, lab):
+    after(bench.put, (CUT, TUNE, CUT))
+    assert bench.readout.sentence.startswith("Step 2, fine tune, trains: press Run.")
+    assert [one.recipe for one in bench.prefixes] == [(), (CUT,)]
+    assert bench.journal.entries(kind="run") == ()  # half a recipe is no run
+    after(bench.run)
+    assert bench.prefixes[-1].recipe == (CUT, TUNE, CUT)
+    assert all(one.report is not None for one in bench.prefixes)
+    assert bench.stage.note.value == ""
+    assert bench.stage.training.shown is not None
+    alone = Lab(support.tiny_cnn(), support.tiny_data()).preview((CUT, TUNE, CUT))
+    assert bench.prefixes[-1].preview.evaluation.value == alone.evaluation.value
+
+
+def test_tuning_the_last_step_trains_the_first_no_second_time(bench, monkeypatch):
+    after(bench.put, (TUNE, CUT))
+    after(bench.run)
+    monkeypatch.setattr(type(bench.lab._networks), "_take", lambda *_: pytest.fail("trained"), raising=True)
+    after(bench.switch, 2, False)
+    assert bench.prefixes[-1].recipe == (TUNE,)
+
+
+def test_steps_are_moved_switched_off_tuned_and_removed(bench):
+    after(bench.put, (CUT, step(quantize_weights, bits=4)))
+    after(bench.move, 2, -1)
+    assert names(bench) == ["quantize_weights", "prune_weights"]
+    after(bench.move, 1, -1)  # at the end it stays
+    assert names(bench) == ["quantize_weights", "prune_weights"]
+    after(bench.move, 1, 1)
+    after(bench.switch, 1, False)
+    assert names(bench) == ["quantize_weights"]
+    after(bench.set, 2, bits=3)
+    assert bench.recipe == (step(quantize_weights, bits=3),)
+    after(bench.switch, 1, True)
+    after(bench.remove, 2)
+    assert bench.recipe == (CUT,)
+    assert [card.switch.description for card in bench.desk.cards] == ["1. prune weights"]
+    assert (bench.desk.cards[0].up.disabled, bench.desk.cards[0].down.disabled) == (True, True)
+
+
+def test_an_order_that_cannot_be_names_its_step_and_says_which_one_works(bench):
+    after(bench.put, (step(quantize_weights), TUNE))
+    after(bench.run)
+    assert bench.readout.error.startswith("step 2, fine_tune: ")
+    assert "train first" in bench.readout.error
+    assert "see the message below" in bench.stage.note.value
+    assert [one.recipe for one in bench.prefixes] == [(), (step(quantize_weights),)]  # what worked stays
+    assert not bench.desk.add_button.disabled
+    after(bench.move, 2, -1)
+    after(bench.run)
+    assert bench.readout.error == ""
+    assert names(bench) == ["fine_tune", "quantize_weights"]
+
+
+def test_a_training_that_is_stopped_is_shown_and_not_written_down_and_run_trains_it_to_its_end(bench):
+    after(bench.put, (step(fine_tune, epochs=30),))
+    drawn = bench.stage.draw_training
+
+    def stop(records, before):
+        drawn(records, before)
+        bench.stop()
+
+    bench.stage.draw_training = stop
+    after(bench.run)
+    assert "stopped early" in bench.stage.note.value
+    assert bench.prefixes[-1].preview.is_partial
+    assert bench.journal.entries(kind="run") == ()
+    bench.stage.draw_training = drawn
+    after(bench.run)
+    assert not bench.prefixes[-1].preview.is_partial
+    assert len(bench.journal.entries(kind="run")) == 1
+
+
+@pytest.mark.parametrize("form", [to_json, to_line, lambda recipe: f"recipe = {to_line(recipe)}"])
+def test_a_pasted_recipe_takes_the_place_of_the_steps(bench, form):
+    bench.pasted.value = form((CUT, TUNE))
+    after(bench.take_pasted)
+    assert bench.recipe == (CUT, TUNE)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "empty text"),
+        ('{"version": 2, "steps": []}', "newer"),
+        ("(step(prune_weights, sparsity=7.0),)", "sparsity"),
+        ("(step(explode),)", "explode"),
+        ("__import__('os')", "step"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_and_changes_nothing(bench, text, told):
+    after(bench.put, (CUT,))
+    after(bench.take, text)
+    assert told in bench.readout.error
+    assert bench.recipe == (CUT,)
+
+
+def test_several_seeds_are_points_with_a_mean(bench):
+    after(bench.put, (TUNE,))
+    after(bench.run_seeds)
+    table = bench.stage.seeds.shown.table
+    assert list(table["seed"]) == [*(str(seed) for seed in range(N_SEEDS)), "mean"]
+    assert bench.prefixes[-1].recipe == (TUNE,)
+
+
+def test_the_three_texts_say_the_recipe_that_is_shown(bench, lab):
+    after(bench.put, (CUT,))
+    after(bench.redraw_tab)
+    assert set(bench.stage.text.texts.values()) == {to_line((CUT,)), to_json((CUT,)), lab.script((CUT,))}
+
+
+def test_opening_the_test_set_is_told_and_written_down_beside_the_validation(bench, lab):
+    after(bench.put, (CUT,))
+    after(bench.open_test)
+    assert "Test accuracy" in bench.test_line.value
+    opened = bench.journal.latest("test_opened", "recipe").value
+    assert opened["recipe"] == to_json((CUT,))
+    assert opened["validation"] == lab.preview((CUT,)).evaluation.value
+    after(bench.set, 1, sparsity=0.7)
+    assert bench.test_line.value == ""
+
+
+@pytest.mark.parametrize("number", [0, 2, True, "1"])
+def test_a_step_that_is_not_there_is_named(bench, number):
+    after(bench.put, (CUT,))
+    with pytest.raises(ValueError, match=r"^number must be that of a step, from 1 to 1, not "):
+        bench.move(number, 1)
+
+
+def test_a_control_that_is_not_there_is_named(bench):
+    after(bench.put, (CUT,))
+    with pytest.raises(ValueError, match=r"^step 1 has no control 'bits'; it has: sparsity, scope, criterion$"):
+        bench.set(1, bits=4)
+
+
+def test_a_chapter_makes_one_with_its_journal(lab, tmp_path):
+    chapter = Chapter("03", journal=Journal(tmp_path / "journal.sqlite"))
+    after(lambda: chapter.recipe_bench(lab, (CUT,)))
+    assert [entry.chapter for entry in chapter.journal.entries(kind="run")] == ["03"]
+    with pytest.raises(TypeError, match=r"^a recipe is a tuple of steps"):
+        chapter.recipe_bench(lab, CUT)
