@@ -136,7 +136,7 @@ def test_the_doctest_of_the_journal_holds():
     import efflab.journal.journal as module
 
     result = doctest.testmod(module)
-    assert (result.failed, result.attempted) == (0, 1)
+    assert (result.failed, result.attempted) == (0, 2)
 
 
 # Out again
@@ -385,6 +385,53 @@ def test_a_kill_at_any_moment_loses_no_confirmed_record(journal):
     assert integrity(journal.path) == "ok"
 
 
+TWO_HUNDRED = """
+import json, os, random, signal, sys
+from efflab.journal import Journal
+folder, pick, found = sys.argv[1], random.Random(5), []
+told = {}
+for round in range(200):
+    path = os.path.join(folder, f"{round // 20}.sqlite")  # some kills fall into the making of the file
+    hear, tell = os.pipe()
+    process = os.fork()
+    if process == 0:
+        journal = Journal(path)
+        while True:
+            os.write(tell, b"%d\\n" % journal.record("run", str(round), round, chapter="03").id)
+    os.close(tell)
+    heard = b""
+    for _ in range(pick.randrange(12)):
+        heard += os.read(hear, 1)
+    for _ in range(pick.randrange(60000)):  # so that the kill falls anywhere in a record
+        pass
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    while more := os.read(hear, 100000):
+        heard += more
+    os.close(hear)
+    shown = told.setdefault(path, [])
+    shown += [[int(line), round] for line in heard.decode().splitlines(keepends=True) if line.endswith("\\n")]
+    there = [[entry.id, entry.value] for entry in Journal(path).entries()]
+    found.append([len(shown), [one for one in shown if one not in there], len(there), [key for key, _ in there]])
+print(json.dumps(found))
+"""
+
+
+@posix_only
+@pytest.mark.slow
+def test_of_two_hundred_kills_at_random_moments_none_loses_a_record_that_was_shown_as_saved(tmp_path):
+    found = run(TWO_HUNDRED, tmp_path)
+    assert len(found) == 200
+    assert [lost for _, lost, _, _ in found if lost] == []
+    assert sum(n_shown for n_shown, *_ in found[19::20]) > 200
+    for number, (n_shown, _, n_there, ids) in enumerate(found):
+        assert n_there - n_shown <= number % 20 + 1  # of each kill, at most the record that it fell into
+        assert ids == list(range(1, n_there + 1))
+    files = sorted(tmp_path.glob("*.sqlite*"))
+    assert len(files) == 10
+    assert [integrity(path) for path in files] == ["ok"] * 10
+
+
 # No room, no permission
 
 LIMITED = """
@@ -575,7 +622,7 @@ def test_a_journal_of_a_newer_version_is_refused(journal):
 
 
 def test_every_kind_of_the_course_can_be_recorded(journal):
-    assert KINDS == ("prediction", "skip", "answer", "check", "run", "test_opened")
+    assert KINDS == ("prediction", "skip", "measured", "answer", "check", "run", "test_opened")
     for kind in KINDS:
         journal.record(kind, "a", 1, chapter="03")
     assert [e.kind for e in journal.entries()] == list(KINDS)

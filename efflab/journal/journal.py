@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
@@ -21,11 +19,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 import platformdirs
 
 from efflab.journal import store
+from efflab.journal.whole import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["prediction", "skip", "answer", "check", "run", "test_opened"]
+Kind = Literal["prediction", "skip", "measured", "answer", "check", "run", "test_opened"]
 KINDS: tuple[str, ...] = get_args(Kind)
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 Result = TypeVar("Result")
@@ -58,7 +57,8 @@ class Journal:
 
     Nothing is opened or created before the first call. Safe from several threads and several processes.
 
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
     ...     journal = Journal(Path(folder) / "journal.sqlite")
     ...     entry = journal.record("prediction", "accuracy_at_80", 71, chapter="03")
     ...     journal.latest("prediction", "accuracy_at_80", chapter="03").value
@@ -120,11 +120,11 @@ class Journal:
         Raises:
             JournalError: the file is there but cannot be read.
         """
-        with self._lock:
-            rows = self._use(lambda: store.select(self.path), _NOT_READ)
-            found = (*(_entry(row) for row in rows), *self._unsaved)
         wanted = {"chapter": chapter, "kind": kind, "name": name}
-        return tuple(e for e in found if all(v is None or getattr(e, k) == v for k, v in wanted.items()))
+        with self._lock:
+            rows = self._use(lambda: store.select(self.path, **wanted), _NOT_READ)
+            waiting = [e for e in self._unsaved if all(v in (None, getattr(e, k)) for k, v in wanted.items())]
+        return (*(_entry(row) for row in rows), *waiting)
 
     def latest(self, kind: Kind, name: str, *, chapter: str | None = None) -> Entry | None:
         """The newest entry of this kind and name, or None.
@@ -144,7 +144,7 @@ class Journal:
         target = Path(path)
         lines = "".join(json.dumps(asdict(entry)) + "\n" for entry in self.entries())
         try:
-            _write_whole(target, lines)
+            write_whole(target, lines)
         except OSError as error:
             raise JournalError(
                 f"The journal was not exported to {target} ({error.strerror or error}): choose a folder that "
@@ -249,17 +249,3 @@ def _advice(error: Exception) -> str:
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return "free some space on the disk, or check that it still answers"
     return "make the folder writable, or set EFFLAB_JOURNAL to a file that you may write"
-
-
-def _write_whole(target: Path, text: str) -> None:
-    number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    try:
-        with open(number, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise

@@ -35,7 +35,7 @@ _SCHEMA = (
     f"PRAGMA user_version = {_VERSION}",
 )
 _INSERT = "INSERT INTO entry (at, chapter, kind, name, value) VALUES (?, ?, ?, ?, ?)"
-_SELECT = "SELECT id, at, chapter, kind, name, value FROM entry ORDER BY id"
+_SELECT = "SELECT id, at, chapter, kind, name, value FROM entry"
 _SELECT_ONE = "SELECT id, at, chapter, kind, name, value FROM entry WHERE id = ?"
 _NEWEST = "SELECT coalesce(max(CAST(seq AS INTEGER)), 0) FROM sqlite_sequence WHERE name = 'entry'"
 
@@ -68,14 +68,18 @@ def insert(path: Path, rows: list[tuple[str, str, str, str, str]]) -> list[int]:
             return [connection.execute(_INSERT, row).lastrowid or 0 for row in rows]
 
 
-def select(path: Path) -> list[Row]:
-    """Every row, oldest first; an absent file has none.
+def select(path: Path, *, chapter: str | None = None, kind: str | None = None, name: str | None = None) -> list[Row]:
+    """The rows that match, oldest first; an absent file has none.
 
     Raises:
         RefusedError: the file belongs to another program or to a newer efflab.
         sqlite3.Error, OSError: the file cannot be read.
     """
-    return _read(path, lambda connection: connection.execute(_SELECT).fetchall()) or []
+    wanted = {"chapter = ?": chapter, "kind = ?": kind, "name = ?": name}
+    tests = [test for test, value in wanted.items() if value is not None]
+    asked = f"{_SELECT}{' WHERE ' * bool(tests)}{' AND '.join(tests)} ORDER BY id"
+    values = [value for value in wanted.values() if value is not None]
+    return _read(path, lambda connection: connection.execute(asked, values).fetchall()) or []
 
 
 def is_damage(error: Exception) -> bool:

@@ -136,7 +136,7 @@ class Gate(Panel):
         self._open(None)
 
     def reveal(self, measured: Answer) -> bool:
-        """Put what was measured beside the prediction, with the thought behind the difference; once.
+        """Put what was measured beside the prediction, with the thought behind the difference, and record it; once.
 
         Whether it was done now.
         """
@@ -146,6 +146,8 @@ class Gate(Panel):
         text = self.question.feedback_for(self.answer, measured)
         self._feedback.value = f"<div class='efflab-verdict' role='status'>{_code(text)}</div>"
         self._ask_what_was_seen()
+        found = measured if isinstance(measured, str) else float(measured)
+        self.keep_in(self.journal, "measured", self.question.id, found, chapter=self.chapter)
         return True
 
     def _ask_what_was_seen(self) -> None:

@@ -74,6 +74,7 @@ def test_the_prediction_is_compared_with_the_measurement_once(gate, journal):
     assert "You predicted 71 %, measured is 93.2 %" in gate._feedback.value
     gate.reveal(10.0)
     assert "93.2" in gate._feedback.value
+    assert [e.value for e in journal.entries(chapter="03", kind="measured", name="accuracy_at_80")] == [93.2]
     gate.write_down("flat, then a cliff")
     assert journal.latest("answer", "accuracy_at_80", chapter="03").value == "flat, then a cliff"
 

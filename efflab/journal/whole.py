@@ -1,0 +1,25 @@
+"""Writing a text file so that it appears whole or not at all, whatever happens meanwhile."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write `text` to `target` in UTF-8, with the line ends that it has. What was there before stays until it is done.
+
+    Raises:
+        OSError: it cannot be written; nothing was changed.
+    """
+    number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    try:
+        with open(number, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
