@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
+Result = TypeVar("Result")
 LIBRARIES = ("torch", "onnxruntime", "plotly", "ipywidgets", "jupyterlab")
 
 
@@ -20,10 +22,15 @@ def interleave(base: Callable[[], object], candidate: Callable[[], object], n: i
     base(), candidate()
     for _ in range(n):
         for name, run in (("base", base), ("candidate", candidate)):
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(timed(run)[1])
     return statistics.median(times["base"]), statistics.median(times["candidate"])
+
+
+def timed(run: Callable[[], Result]) -> tuple[Result, float]:
+    """What a function returns, and the seconds that it took."""
+    start = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - start
 
 
 def compare(

@@ -14,7 +14,7 @@ FRONT_DOOR = "__init__"
 FLOORS = [
     {"shipped", "knobs", "data", "models", "training", "runtime", "measure"},
     {"prune", "quantize", "distill", "costs"},
-    {"recipe", "lab", "budget", "papers", "journal", "questions"},
+    {"recipe", "lab", "budget", "papers", "journal", "questions", "scoreboard"},
     {"figures"},
     {FRONT_DOOR},  # efflab/__init__.py: names the public API, and so sees everything but the roof
     {"widgets", "cli"},
@@ -38,6 +38,9 @@ NEIGHBOURS = {
     ("budget", "recipe"): "it judges what a recipe makes",
     ("budget", "questions"): "its judgement is a verdict, like that of an exercise",
     ("papers", "lab"): "a learner's preview stands beside the paper's row",
+    ("scoreboard", "journal"): "runs are entries of the journal",
+    ("scoreboard", "lab"): "what is written down of a run is what a lab answered",
+    ("scoreboard", "recipe"): "a run's recipe is written down, and told in words",
 }
 # The only climb, (from, to, inside which function), and why.
 STAIRS = {

@@ -10,6 +10,7 @@ from efflab.figures.axes import score_axis
 from efflab.figures.picture import MAX_POINTS, MAX_ROWS, Picture, draw
 from efflab.figures.text import ms_text, score_text
 from efflab.figures.theme import BASE, NOW, TUNED, Json
+from efflab.scoreboard import unbeaten
 
 N_SAID = 6
 """Runs of the front that the sentence names; the table has all."""
@@ -57,16 +58,7 @@ def front(runs: Sequence[Run], task: Classification) -> list[int]:
         [1, 0]
     """
     sign = 1 if task.higher_is_better else -1
-    found: list[int] = []
-    for i in sorted(range(len(runs)), key=lambda i: (runs[i].ms, -sign * runs[i].score)):
-        last = runs[found[-1]] if found else None
-        if last is None or sign * runs[i].score > sign * last.score or _are_twins(runs[i], last):
-            found.append(i)
-    return found
-
-
-def _are_twins(one: Run, other: Run) -> bool:
-    return (one.score, one.ms) == (other.score, other.ms)
+    return unbeaten([(sign * run.score, run.ms) for run in runs])
 
 
 def _points(runs: Sequence[Run], task: Classification) -> Json:

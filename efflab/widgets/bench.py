@@ -15,7 +15,8 @@ from efflab.lab import Lab, Preview, Report
 from efflab.lab.diagnosis import Diagnosis
 from efflab.measure.clock import now
 from efflab.prune import fine_tune, prune_weights
-from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step, to_json
+from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step
+from efflab.scoreboard import opened_entry, run_entry
 from efflab.training import Progress, warm_up
 from efflab.training.turns import one_thread
 from efflab.widgets.answers import predicted_score, score_when_there
@@ -24,7 +25,6 @@ from efflab.widgets.controls import Control, knobs_to_show
 from efflab.widgets.desk import Desk, budgeting, buttons, controls_of
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
 from efflab.widgets.parts import side_by_side
-from efflab.widgets.runs import run_entry
 from efflab.widgets.stage import TRAINING, Stage
 from efflab.widgets.tiles import base_sentence, sentence, test_sentence
 from efflab.widgets.worker import Job, Stale, Turns, worker
@@ -246,7 +246,7 @@ class Bench(DiagnosisPanel):
         if report is not None and not stale():
             self.stage.draw_report(report)
             self._tell(preview, report)
-            self._write("run", run_entry(report, self.lab.name))
+            self._write("run", run_entry(report, self.lab))
             self.stage.draw_journal()
 
     def _draw(self, preview: Preview) -> None:
@@ -289,7 +289,7 @@ class Bench(DiagnosisPanel):
     def _open_test(self, recipe: Recipe) -> None:
         evaluation = self.lab.open_test(recipe)
         self.desk.test_line.value = test_sentence(evaluation, self.lab.n_test_openings)
-        self._write("test_opened", {"recipe": to_json(recipe), "score": evaluation.value})
+        self._write("test_opened", opened_entry(recipe, evaluation, self.lab))
 
     def _write(self, kind: Kind, value: object) -> None:
         self.keep_in(self.journal, kind, self.technique.name, value, chapter=self.chapter)

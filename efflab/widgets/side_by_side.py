@@ -15,13 +15,13 @@ from efflab.knobs import Setting, Value
 from efflab.lab import Lab, Report
 from efflab.lab.comparison import Comparison, measure_students
 from efflab.lab.side_by_side import side_by_side
-from efflab.recipe import AnyTechnique, Recipe, Step, step, to_json
+from efflab.recipe import AnyTechnique, Recipe, Step, step
+from efflab.scoreboard import judged_entry, opened_entry, run_entry
 from efflab.training import Progress, warm_up
 from efflab.widgets import parts
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
-from efflab.widgets.runs import judged_entry, run_entry
 from efflab.widgets.side_by_side_asked import Asked
 from efflab.widgets.side_by_side_stage import SideBySideStage, test_html
 from efflab.widgets.worker import Job, Stale, Turns, worker
@@ -210,7 +210,7 @@ class SideBySide(Panel):
             self._take(comparison)
             if seed != self.lab.seed and pair.is_whole:  # that of the lab is written down once it is timed
                 for recipe in (comparison.alone, comparison.taught):
-                    self._write("run", recipe, judged_entry(own.preview(recipe), self.lab.name) | {"seed": seed})
+                    self._write("run", recipe, judged_entry(own.preview(recipe), own))
             if progress.is_stopped:
                 return
 
@@ -228,7 +228,7 @@ class SideBySide(Panel):
         self._keep(timed)
         if pair.is_whole:
             for report in reports:
-                self._write("run", report.preview.recipe, run_entry(report, self.lab.name) | {"seed": pair.seed})
+                self._write("run", report.preview.recipe, run_entry(report, self.lab))
         if self.shown is timed:
             self.stage.draw_rows(timed)
             self.stage.draw_tab()
@@ -289,8 +289,7 @@ class SideBySide(Panel):
         alone, taught = (self.lab.open_test(recipe) for recipe in recipes)
         self.desk.test_line.value = test_html(alone, taught, n_before)
         for recipe, evaluation in zip(recipes, (alone, taught), strict=True):
-            found = {"recipe": to_json(recipe), "score": evaluation.value, "seed": self.lab.seed}
-            self._write("test_opened", recipe, found)
+            self._write("test_opened", recipe, opened_entry(recipe, evaluation, self.lab))
 
     def _write(self, kind: Kind, recipe: Recipe, value: object) -> None:
         self.keep_in(self.journal, kind, recipe[-1].technique.name, value, chapter=self.chapter)

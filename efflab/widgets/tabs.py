@@ -3,7 +3,7 @@
 Only the tab that is open is drawn, and only when the hand is still: what nobody sees costs nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -17,9 +17,10 @@ from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import to_line
+from efflab.scoreboard import Run, runs_of, select
 from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.parts import button, code_html, named_choice, scrolling
-from efflab.widgets.runs import COLUMNS, comparable, is_timed, run_texts
+from efflab.widgets.runs import COLUMNS, comparable, run_texts
 from efflab.widgets.view import PictureView
 
 N_IMAGES = 12
@@ -161,7 +162,7 @@ class JournalTab(ipywidgets.VBox):
         Raises:
             JournalError: the journal cannot be read.
         """
-        runs = [e.value for e in self._journal.entries(chapter=self._chapter, kind="run") if isinstance(e.value, dict)]
+        runs, unread = runs_of(self._journal.entries(chapter=self._chapter, kind="run"))
         self._draw(runs)
         head = "".join(f"<th scope='col'>{name}</th>" for name in COLUMNS)
         rows = "".join(
@@ -172,13 +173,14 @@ class JournalTab(ipywidgets.VBox):
             f"<div class='efflab-line'>{ABOUT_RUNS}</div>{scrolling(table, 'runs')}"
             if runs
             else "<p>No run was measured yet: leave the controls alone for a second.</p>"
-        )
+        ) + "".join(f"<p>Entry {one.entry.id} is no run: {escape(one.reason)}.</p>" for one in unread)
 
-    def _draw(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        own = [run for run in runs if is_timed(run) and run.get("network") == self._lab.name]
-        if not own:
+    def _draw(self, runs: Sequence[Run]) -> None:
+        own = [run for run in select(runs, network=self._lab.name) if run.is_timed]
+        if not own or (batch := own[-1].batch) is None:
             return
-        batch, base = own[-1].get("batch", 1), (self._lab.baseline.value, own[-1]["base_ms"])
+        base_ms = own[-1].base_ms
+        base = None if base_ms is None else (self._lab.baseline.value, base_ms)
         same = comparable(own, self._lab.name, batch)
         self._front.show_picture(pareto(same, self._lab.data.task, batch=batch, base=base))
 
