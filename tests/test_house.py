@@ -40,6 +40,7 @@ NEIGHBOURS = {
     ("papers", "lab"): "a learner's preview stands beside the paper's row",
     ("scoreboard", "journal"): "runs are entries of the journal",
     ("scoreboard", "lab"): "what is written down of a run is what a lab answered",
+    ("scoreboard", "questions"): "an answer is judged by its question",
     ("scoreboard", "recipe"): "a run's recipe is written down, and told in words",
 }
 # The only climb, (from, to, inside which function), and why.

@@ -4,7 +4,6 @@ Everything about the network's size and work is computed, its score is measured 
 times are measured, on the machine of the learner.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from efflab.recipe import Recipe, to_json
 from efflab.scoreboard.recipes import check_recipe_text
 
 MOST = 2**63
-"""What is more is no count of bytes or MACs, but a slip of the pen."""
+"""No count of bytes, no time and no score is as large: it is a slip of the pen."""
 _NEEDED = ("recipe", "score", "low", "high", "packed_bytes")
 
 
@@ -159,7 +158,7 @@ def _number(value: Mapping[str, Json], name: str) -> float | None:
     found = value.get(name)
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, (float, int)) or not 0 <= found < math.inf:
+    if isinstance(found, bool) or not isinstance(found, (float, int)) or not 0 <= found < MOST:
         raise ValueError(f"its {name} is {repr(found)[:60]}; it must be a finite number from 0 up")
     return found
 
