@@ -1,9 +1,12 @@
 """The command line: quick to start, careful with a learner's files, and silent towards the world."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -13,6 +16,7 @@ from typer.testing import CliRunner
 
 from efflab import shipped
 from efflab.cli import app, chapters, main
+from efflab.journal import Journal
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_help_names_every_command() -> None:
-    assert [name in efflab("--help") for name in ("lab", "start", "doctor")] == [True] * 3
+    assert [name in efflab("--help") for name in ("lab", "start", "report", "class", "doctor")] == [True] * 5
 
 
 def test_the_command_line_itself_imports_nothing_heavy(repository: Path) -> None:
@@ -208,6 +212,50 @@ def test_an_interrupt_is_left_to_jupyter(monkeypatch: pytest.MonkeyPatch, source
 
     monkeypatch.setattr(chapters.subprocess, "Popen", Jupyter)
     assert chapters.open_jupyter(source) == 0
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """An empty journal, which the commands find; the working folder is an empty one."""
+    monkeypatch.setenv("EFFLAB_JOURNAL", str(tmp_path / "journal.sqlite"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return Journal()
+
+
+def refused(*arguments: str) -> str:
+    """What the command says when it cannot."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setattr(sys, "argv", ["efflab", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 1
+    return said.getvalue()
+
+
+def test_a_report_is_written_and_never_over_a_file_unless_told_to(journal: Journal) -> None:
+    assert "nothing is in the journal" in refused("report")
+    assert files(Path()) == set()
+    journal.record("skip", "accuracy_at_80", None, chapter="03")
+    assert "efflab-report.html is written. Open it in a browser." in efflab("report", "--name", "Ada")
+    assert "efflab-report.html is there already" in refused("report", "--name", "Eve")
+    assert "What Ada did in efflab" in Path("efflab-report.html").read_text(encoding="utf-8")
+    efflab("report", "--name", "Eve", "--force")
+    assert "What Eve did in efflab" in Path("efflab-report.html").read_text(encoding="utf-8")
+    efflab("report", "--to", "mine.html")
+    assert files(Path()) == {"efflab-report.html", "mine.html"}
+
+
+def test_a_class_is_summarised_as_text_or_json(journal: Journal) -> None:
+    assert "there is no folder handed-in" in refused("class", "handed-in")
+    journal.record("skip", "accuracy_at_80", None, chapter="03")
+    Path("handed-in").mkdir()
+    efflab("report", "--name", "Ada", "--to", "handed-in/a.html")
+    Path("handed-in/b.html").write_text("<html>", encoding="utf-8")
+    assert efflab("class", "handed-in").splitlines()[1].startswith("Ada")
+    assert "Not read: b.html: it is no whole report" in efflab("class", "handed-in")
+    found = json.loads(efflab("class", "handed-in", "--json", "--under", "500"))
+    assert ([one["name"] for one in found["learners"]], found["under_bytes"]) == (["Ada"], 500)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The command line: `efflab lab`, `efflab start 03`, `efflab doctor`.
+"""The command line: `efflab lab`, `efflab start 03`, `efflab report`, `efflab class FOLDER`, `efflab doctor`.
 
 Each command is one call of a function that works without it. What is heavy (torch, Jupyter) is imported or started by
 the command that needs it, so that `efflab --help` answers at once.
@@ -53,6 +53,32 @@ def start(
         typer.echo(f"{copy} is yours now. Open it with: efflab lab {to}")
     else:
         typer.echo(f"{copy} is there already and was left as it is. A second copy: efflab start {chapter} --fresh")
+
+
+@app.command("report")
+def report(
+    name: Annotated[str, typer.Option(help="Your name, as it should stand in the report.")] = "",
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("efflab-report.html"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file of that name.")] = False,
+) -> None:
+    """Write a report on what you did, for your teacher: one HTML file."""
+    from efflab.journal import Journal
+    from efflab.scoreboard.report import write_report
+
+    typer.echo(f"{write_report(to, Journal(), name=name, overwrite=force)} is written. Open it in a browser.")
+
+
+@app.command("class")
+def summarise(
+    folder: Annotated[Path, typer.Argument(help="The folder with your learners' reports, exports or journals.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for a program.")] = False,
+    under: Annotated[int, typer.Option(min=1, help="Packed bytes that the best run must stay under.")] = 20_000,
+) -> None:
+    """Summarise what a class handed in: predictions, quizzes, runs."""
+    from efflab.scoreboard.folder import summary
+
+    found = summary(folder, under_bytes=under)
+    typer.echo(found.as_json() if as_json else found.as_text())
 
 
 @app.command("doctor")

@@ -3,7 +3,8 @@
     runs, unread = runs_of(Journal().entries(kind="run"))
     best = front(select(runs, network="cnn-scattered", batch=1), "ms")
 
-`runs.py` says what is kept of a run, `front.py` which runs no other beats, `table.py` writes them for a spreadsheet.
+`runs.py` says what is kept of a run, `front.py` which runs no other beats; `table.py` writes them for a spreadsheet,
+`report.py` a page for a teacher; `folder.py` reads a class's pages, and `gain.py` says what the class gained.
 """
 
 from efflab.scoreboard.front import COSTS, Cost, cost_of, front, select, unbeaten

@@ -1,0 +1,220 @@
+"""A class at a glance, from a folder of what learners handed in: reports, exports of the journal, or journals.
+
+Nothing that lies there is run, unpickled or changed. A file that cannot be read is named with the reason, and does not
+keep the others from being read.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from efflab.costs.texts import plural, size
+from efflab.journal import Entry
+from efflab.journal.copies import CopyError, read_copy, read_lines
+from efflab.questions import Questions
+from efflab.scoreboard.embedded import extract
+from efflab.scoreboard.gain import POST, PRE, class_gain, normalised_gain, share_right
+from efflab.scoreboard.runs import Run
+from efflab.scoreboard.story import Predicted, Story, questions_of, story_of
+
+MOST_BYTES = 50_000_000
+MOST_FILES = 1_000
+UNDER_BYTES = 20_000
+HEADS = ("learner", "predicted", "close", "quiz", "checks", "runs", "tests", "gain", "best run", "file")
+NONE = "–"
+_SQLITE = b"SQLite format 3\0"
+_SIDE_FILES = ("-wal", "-shm", "-journal", ".lock")  # SQLite's and ours, beside a journal
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What one file says. `best`: by data, the run with the highest score whose packed bytes are under the limit.
+
+    `pre` and `post` are the shares of the two quizzes that were right at first, and `gain` the normalised gain.
+    """
+
+    name: str
+    file: str
+    story: Story
+    best: dict[str, Run]
+    pre: float | None
+    post: float | None
+
+    @property
+    def gain(self) -> float | None:
+        """Of what could be gained, the fraction that was."""
+        return normalised_gain(self.pre, self.post)
+
+    @property
+    def compared(self) -> tuple[Predicted, ...]:
+        """The predictions that were made and measured."""
+        return tuple(one for one in self.story.predictions if one.is_close is not None)
+
+
+@dataclass(frozen=True)
+class NotRead:
+    """A file that says nothing, and why, as a clause."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The learners of a folder, by name, and the files that could not be read."""
+
+    learners: tuple[Learner, ...]
+    not_read: tuple[NotRead, ...]
+    under_bytes: int
+
+    @property
+    def gain(self) -> float | None:
+        """The normalised gain of those who took both quizzes."""
+        return class_gain((one.pre, one.post) for one in self.learners)
+
+    def as_text(self) -> str:
+        """A table for a terminal, and below it what could not be read."""
+        rows = [HEADS, *(_row(one) for one in self.learners)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
+        lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        told = [
+            f"{plural(len(self.learners), 'file')} read. Close: of the predictions that were measured. Quiz: right at "
+            f"first. Best run: highest score under {size(self.under_bytes)} packed.",
+            f"Normalised gain of the class: {NONE if self.gain is None else f'{self.gain:.2f}'}.",
+        ]
+        missed = [_plain(f"Not read: {one.file}: {one.reason}.") for one in self.not_read]
+        return "\n".join([*lines, "", *told, *missed])
+
+    def as_json(self) -> str:
+        """Everything, for a program: shares and scores are fractions, sizes bytes."""
+        found = {
+            "under_bytes": self.under_bytes,
+            "gain": self.gain,
+            "learners": [_plain_learner(one) for one in self.learners],
+            "not_read": [{"file": one.file, "reason": one.reason} for one in self.not_read],
+        }
+        return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -> Summary:
+    """What the files in a folder, and in the folders in it, say. Two files of one learner are two rows.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+        ValueError: `under_bytes` is less than 1.
+    """
+    if under_bytes < 1:
+        raise ValueError(f"under_bytes must be 1 or more, not {under_bytes}")
+    root = Path(folder)
+    if not root.exists():
+        raise FileNotFoundError(f"there is no folder {root}: name the one with your learners' reports or journals")
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root} is a file: name the folder that it lies in")
+    learners, not_read, questions = list[Learner](), list[NotRead](), dict[str, Questions]()
+    for number, path in enumerate(_files(root)):
+        file = path.relative_to(root).as_posix()
+        try:
+            if number >= MOST_FILES:
+                raise CopyError(f"there are more than {MOST_FILES:,} files")
+            name, entries = _read(path)
+            questions |= questions_of(one for one in entries if one.chapter not in questions)
+            learners.append(_learner(name or path.stem, file, entries, questions, under_bytes))
+        except CopyError as error:
+            not_read.append(NotRead(file, str(error)))
+        except OSError as error:
+            not_read.append(NotRead(file, f"the system does not give it ({error.strerror or error})"))
+    learners.sort(key=lambda one: (one.name.casefold(), one.file))
+    return Summary(tuple(learners), tuple(not_read), under_bytes)
+
+
+def _files(root: Path) -> Iterable[Path]:
+    """The files that somebody put there, in order; hidden ones and SQLite's own are not."""
+    for path in sorted(root.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if not is_hidden and not path.name.endswith(_SIDE_FILES) and (path.is_symlink() or not path.is_dir()):
+            yield path
+
+
+def _read(path: Path) -> tuple[str, tuple[Entry, ...]]:
+    """The name that the file says, or "", and its entries."""
+    if path.is_symlink() or not path.is_file():
+        raise CopyError("it is a link or no ordinary file")
+    with path.open("rb") as file:
+        begin = file.read(len(_SQLITE))
+        found = begin + file.read(MOST_BYTES)
+    if len(found) > MOST_BYTES:
+        raise CopyError(f"it has more than {size(MOST_BYTES)}")
+    if begin == _SQLITE:
+        return "", read_copy(path)
+    try:
+        text = found.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CopyError("it is neither a report nor an export nor a journal of efflab") from None
+    if text.lstrip()[:1] == "<":
+        return extract(text)
+    entries = read_lines(text)
+    if not entries:
+        raise CopyError("it is empty")
+    return "", entries
+
+
+def _learner(
+    name: str, file: str, entries: Sequence[Entry], questions: dict[str, Questions], under_bytes: int
+) -> Learner:
+    story, best = story_of(entries, questions), dict[str, Run]()
+    for run in story.runs:
+        data = run.data or run.network or "not said"
+        if run.packed_bytes < under_bytes and (data not in best or run.score > best[data].score):
+            best[data] = run
+    return Learner(name, file, story, best, *(share_right(story, questions, chapter) for chapter in (PRE, POST)))
+
+
+def _row(one: Learner) -> tuple[str, ...]:
+    story = one.story
+    n_made = sum(each.predicted is not None for each in story.predictions)
+    best = ", ".join(f"{data} {100 * run.score:.1f} % ({size(run.packed_bytes)})" for data, run in one.best.items())
+    texts = (
+        one.name,
+        f"{n_made}/{len(story.predictions)}",
+        f"{sum(each.is_close is True for each in one.compared)}/{len(one.compared)}",
+        f"{sum(each.is_right_first for each in story.answers)}/{len(story.answers)}",
+        f"{sum(each.passed for each in story.tried)}/{len(story.tried)}",
+        str(len(story.runs)) + (f" (+{len(story.unread)} not read)" if story.unread else ""),
+        str(len(story.opened)),
+        NONE if one.gain is None else f"{one.gain:.2f}",
+        best or NONE,
+        one.file,
+    )
+    return tuple(map(_plain, texts))
+
+
+def _plain_learner(one: Learner) -> dict[str, object]:
+    story = one.story
+    names = ("chapter", "id", "predicted", "measured", "is_close")
+    return {
+        "name": one.name,
+        "file": one.file,
+        "predictions": [{name: getattr(each, name) for name in names} for each in story.predictions],
+        "quiz": [
+            {"chapter": each.chapter, "id": each.id, "right_first": each.is_right_first, "n_tries": len(each.keys)}
+            for each in story.answers
+        ],
+        "checks": [{"chapter": each.chapter, "id": each.id, "passed": each.passed} for each in story.tried],
+        "n_runs": len(story.runs),
+        "n_runs_not_read": len(story.unread),
+        "n_test_openings": len(story.opened),
+        "best": {
+            data: {"recipe": run.recipe, "score": run.score, "packed_bytes": run.packed_bytes}
+            for data, run in one.best.items()
+        },
+        "pre": one.pre,
+        "post": one.post,
+        "gain": one.gain,
+    }
+
+
+def _plain(text: str) -> str:
+    """A text that moves no cursor and changes no colour of the terminal that it is printed to."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
