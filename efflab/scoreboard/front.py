@@ -23,8 +23,6 @@ class CostAbout:
     label: str
     unit: str
     badge: str
-    needs_batch: bool = False
-    """Whether it can be compared at one batch only."""
 
     @property
     def text(self) -> str:
@@ -35,9 +33,9 @@ class CostAbout:
 COSTS: dict[Cost, CostAbout] = {
     "packed_bytes": CostAbout("size, packed", "bytes", "computed"),
     "file_bytes": CostAbout("size of the file", "bytes", "measured"),
-    "ms": CostAbout("time of one run", "ms", "measured", needs_batch=True),
+    "ms": CostAbout("time of one run", "ms", "measured"),
     "macs": CostAbout("multiplications with an addition, one image", "MACs", "computed"),
-    "joules": CostAbout("energy of 1,000 images", "J", "estimated", needs_batch=True),
+    "joules": CostAbout("energy of 1,000 images", "J", "estimated"),
 }
 
 

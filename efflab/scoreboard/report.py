@@ -31,7 +31,7 @@ from efflab.scoreboard.story import (
 MOST_ROWS = 200
 """Runs in the table, the newest; the JSON at the end has all."""
 NONE = "–"
-PREDICTED = ("chapter", "asked", "predicted", "measured here", "judgement")
+PREDICTED = ("chapter", "asked", "predicted", "came out here", "judgement")
 ANSWERED = ("chapter", "asked", "first answer", "judgement", "tries")
 TRIED = ("chapter", "check", "result", "cases passed", "tries", "recipe")
 OPENED = ("chapter", "network", "recipe", "test score (measured)", "validation score", "validation is better by")

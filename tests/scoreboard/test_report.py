@@ -11,7 +11,7 @@ from efflab.journal.copies import CopyError
 from efflab.questions import load
 from efflab.scoreboard import front, runs_of
 from efflab.scoreboard.drawing import draw_front, ticks
-from efflab.scoreboard.embedded import embed, extract
+from efflab.scoreboard.embedded import BEGIN, END, embed, extract
 from efflab.scoreboard.page import POLICY
 from efflab.scoreboard.report import RUBRIC, report, write_report
 from tests.scoreboard.entries import RECIPE, entry, run
@@ -123,6 +123,11 @@ def test_whatever_a_learner_typed_is_shown_as_text_and_comes_back_from_the_json(
     assert "img" not in page.tags
     assert page.texts.count(f"What {EVIL} did in efflab") == 2  # the title and the heading
     assert extract(html) == (EVIL, tuple(entries))
+
+
+def test_the_json_has_no_letter_that_html_would_understand():
+    block = embed(EVIL, [entry("answer", EVIL, EVIL)]).removeprefix(BEGIN).removesuffix(f"{END}\n")
+    assert set("<>&") & set(block) == set()
 
 
 def test_without_a_name_the_report_has_none():
