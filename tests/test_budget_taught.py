@@ -86,6 +86,7 @@ def test_a_recipe_may_go_on_after_its_training(lab):
     found = TaughtBudget(10**6, gained=0.9, n_seeds=1).judge_recipe(lab, recipe)
     alone, taught = (lab.preview(one) for one in (without_teacher(recipe), recipe))
     assert f"{taught.size.packed_bytes:,} bytes packed" in found.message
+    assert "95 % interval of the images, one seed " in found.message
     assert f"({100 * (taught.evaluation.value - alone.evaluation.value):+.1f})" in found.message
 
 

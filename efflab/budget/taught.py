@@ -67,8 +67,9 @@ class TaughtBudget:
             sign * one * task.per_unit for one in (found.value, found.low, found.high, self.gained)
         )
         each = ", ".join(f"{sign * one.value * task.per_unit:+.1f}" for one in differences)
+        chance = "seeds" if found.n_seeds > 1 else "images, one seed"
         text = (
-            f"the teacher adds {mean:.2f} {unit} of {task.score_name} on average ({each}), 95 % interval of the seeds "
-            f"{min(low, high):.1f} to {max(low, high):.1f} (at least {three(abs(asked))} asked)"
+            f"the teacher adds {mean:.2f} {unit} of {task.score_name} on average ({each}), 95 % interval "
+            f"of the {chance} {min(low, high):.1f} to {max(low, high):.1f} (at least {three(abs(asked))} asked)"
         )
         return {text: sign * found.value >= self.gained}

@@ -20,7 +20,8 @@ from efflab.lab.side_by_side import ENOUGH_SEEDS, Pair, Verdict, verdict
 from efflab.measure import Difference, Evaluation, compare
 
 NONE_YET = "No seed is trained to its end yet, so there is no difference to show."
-NO_VERDICT_YET = f"Other seeds may differ: a verdict needs {ENOUGH_SEEDS}, so train more."
+NO_VERDICT_YET = f"Other seeds may differ: a verdict needs at least {ENOUGH_SEEDS}."
+OF_IMAGES = "One seed says something about these images only."
 ROOM = 0.1
 """Free space above and below the intervals, as a fraction of what they span."""
 
@@ -56,7 +57,7 @@ def verdict_text(pairs: Sequence[Pair], task: Classification) -> str:
         return f"The teacher {found.word}: {added}, {interval} of the mean over {found.n_seeds} seeds."
     added = " and ".join(difference_text(pair.difference.value, task) for pair in whole if pair.difference)
     if len(whole) == 1:
-        return f"With the teacher {added} ({interval} of the images), one seed. {NO_VERDICT_YET}"
+        return f"With the teacher {added} ({interval} of the images), one seed. {OF_IMAGES} {NO_VERDICT_YET}"
     return f"With the teacher {added}, {len(whole)} seeds. {NO_VERDICT_YET}"
 
 

@@ -91,8 +91,8 @@ class Pair:
 class Verdict:
     """What the teacher adds over some seeds: the mean difference with its 95 % interval, fractions.
 
-    Of one seed the interval is that of the images; of several it is that of the seeds, which includes the images'.
-    From `ENOUGH_SEEDS` on it `is_enough` to say of a teacher that it helps or hurts.
+    Of one seed the interval is that of the images, and no verdict; of several it is that of the seeds, which includes
+    the images'. From `ENOUGH_SEEDS` on it `is_enough` to say of a teacher that it helps or hurts.
     """
 
     value: float

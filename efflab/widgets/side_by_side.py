@@ -14,7 +14,7 @@ from efflab.journal.journal import Kind
 from efflab.knobs import Setting, Value
 from efflab.lab import Lab, Report
 from efflab.lab.comparison import Comparison, measure_students
-from efflab.lab.side_by_side import side_by_side
+from efflab.lab.side_by_side import ENOUGH_SEEDS, side_by_side
 from efflab.recipe import AnyTechnique, Recipe, Step, step
 from efflab.scoreboard import judged_entry, opened_entry, run_entry
 from efflab.training import Progress, warm_up
@@ -30,6 +30,7 @@ STUDENT: Recipe = (step(start_student, kind="mlp", width=30),)
 N_MORE = 3
 """Seeds that the second button trains."""
 PRESS = "Press Train both."
+MORE = f"Press {N_MORE} more seeds"
 TRAINING = "Training both: the curves grow below."
 
 
@@ -90,7 +91,7 @@ class SideBySide(Panel):
             control.on_change(self.refresh)
         self._submit("warm-up", lambda stale: warm_up())
         self._submit("teacher", lambda stale: self.stage.draw_rows(self.shown))
-        self.begin(gate, self.unlock, self._pause)
+        self.begin(gate, self.unlock, self._pause, then=f"Press Train both, then {N_MORE} more seeds.")
 
     @property
     def controls(self) -> dict[str, Control]:
@@ -247,7 +248,7 @@ class SideBySide(Panel):
 
     def _draw(self, comparison: Comparison) -> None:
         self.stage.draw(comparison)
-        self.readout.sentence = self.stage.verdict
+        self.readout.sentence = f"{self.stage.verdict} {self._next(comparison)}".strip()
         self._tell_settings()
 
     def _show_settings(self) -> None:
@@ -269,7 +270,15 @@ class SideBySide(Panel):
             told = self._asked.told(self.shown.taught)
             self._tell(f"The pictures show {told}. {PRESS[:-1]} for the settings of the controls.")
         else:
-            self.stage.tell("")
+            self.stage.tell(self._next(self.shown))
+
+    def _next(self, comparison: Comparison) -> str:
+        """What to press for a verdict, and for the answer of a prediction that has none; nothing once it is there."""
+        if len(comparison.whole) >= ENOUGH_SEEDS:
+            return ""
+        is_predicted = self.gate is not None and self.gate.answer is not None and self._answer(self) is None
+        is_asked = (comparison.alone, comparison.taught) == self._asked.recipes(self.at)
+        return f"{MORE}: your prediction is answered then." if is_predicted and is_asked else f"{MORE} for a verdict."
 
     def _tell(self, text: str) -> None:
         self.stage.tell(text)

@@ -25,7 +25,7 @@ from efflab.figures.text import (
 from efflab.journal import Journal
 from efflab.lab import Lab
 from efflab.lab.comparison import TEACHER, Agreement, Comparison, Row, agreement, three_rows
-from efflab.lab.side_by_side import ALONE, TAUGHT, Pair
+from efflab.lab.side_by_side import ALONE, ENOUGH_SEEDS, TAUGHT, Pair
 from efflab.measure import Evaluation, compare
 from efflab.measure.machine import describe_machine
 from efflab.recipe import script
@@ -191,8 +191,8 @@ class CodeTab(ipywidgets.VBox):
 
 
 MEASURED = (
-    "accuracy on validation data, on the same images; of one seed, the interval is that of the images, of several that "
-    "of the mean over the seeds, by Student's t"
+    "the score on validation data, of both on the same images; of one seed, the interval is that of the images, from "
+    f"{ENOUGH_SEEDS} on that of the mean over the seeds, by Student's t"
 )
 
 
@@ -207,7 +207,7 @@ def test_html(alone: Evaluation, taught: Evaluation, n_before: int) -> str:
     often = "" if not n_before else " It was opened before: what you choose by it is no longer a test."
     return (
         f"<b>Test {task.score_name}</b>, with 95 % intervals: {scores}. The teacher adds "
-        f"{difference_text(added.value, task)} ({change}); {alone.n:,} images {badge('measured')}{often}"
+        f"{difference_text(added.value, task)} ({change}), one seed; {alone.n:,} images {badge('measured')}{often}"
     )
 
 

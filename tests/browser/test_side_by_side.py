@@ -45,8 +45,11 @@ def test_a_learner_predicts_trains_moves_stops_and_trains_more(tmp_path, lab, pa
     press(tab, "Lock in")
     tab.page.wait_for_selector(".efflab-controls .noUi-target:not([disabled])")
     press(tab, "Train both")
-    tab.page.wait_for_selector(f"{SENTENCE}:has-text('a verdict needs 3')")
-    assert "Locked in." in tab.page.locator(".efflab-question .efflab-verdict").inner_text()
+    tab.page.wait_for_selector(f"{SENTENCE}:has-text('Press 3 more seeds: your prediction is answered then.')")
+    assert (
+        "Locked in. Press Train both, then 3 more seeds."
+        in tab.page.locator(".efflab-question .efflab-verdict").inner_text()
+    )
     press(tab, "3 more seeds")
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('of the mean over 4 seeds. Your prediction has its answer now')")
     assert re.search(r"It (helps|same|hurts)\.", tab.page.locator(".efflab-question .efflab-verdict").inner_text())

@@ -155,7 +155,7 @@ def test_one_seed_is_no_verdict_and_has_no_band(over):
     low, high = (100 * end for end in (over(700, 750).difference.low, over(700, 750).difference.high))
     assert picture.sentence == (
         f"With the teacher +5.0 points (95 % interval +{low:.1f} to +{high:.1f} of the images), one seed. "
-        "Other seeds may differ: a verdict needs 3, so train more."
+        "One seed says something about these images only. Other seeds may differ: a verdict needs at least 3."
     )
 
 
@@ -163,8 +163,8 @@ def test_two_seeds_are_no_verdict_either_and_their_interval_does_not_stretch_the
     pairs = [over(700, 730), over(700, 690, seed=1)]
     picture = seed_differences(pairs, TASK)
     assert [trace.fill for trace in picture.figure.data] == [None, None]
-    told = "With the teacher +3.0 points and -1.0 points, 2 seeds. Other seeds may differ: a verdict needs 3"
-    assert picture.sentence == f"{told}, so train more."
+    told = "With the teacher +3.0 points and -1.0 points, 2 seeds. Other seeds may differ: a verdict needs at least 3."
+    assert picture.sentence == told
     assert list(picture.table["seed"]) == ["0", "1"]
     assert picture.figure.layout.yaxis.range[1] < 6 < 100 * verdict(pairs).high
 

@@ -13,7 +13,7 @@ from efflab.figures.text import bytes_text, difference_text, ms_text
 from efflab.journal import Journal
 from efflab.knobs import technique
 from efflab.lab import measuring
-from efflab.lab.side_by_side import side_by_side, verdict
+from efflab.lab.side_by_side import HELPS, HURTS, SAME, side_by_side, verdict
 from efflab.measure import compare
 from efflab.questions.kinds import Option, Prediction
 from efflab.training import Epochs, LearningRate, copy_model, train
@@ -93,9 +93,10 @@ def test_both_are_trained_from_the_lab_s_own_seed_as_the_recipes_say(panel, lab,
         (STUDENT, step(fine_tune, **EPOCHS)),
         (STUDENT, step(distill_predictions, **EPOCHS)),
     )
-    assert panel.stage.verdict == panel.readout.sentence
+    assert panel.readout.sentence == f"{panel.stage.verdict} Press 3 more seeds for a verdict."
     assert difference_text(pair.difference.value, panel.lab.data.task) in panel.stage.told.value
-    assert "a verdict needs 3" in panel.stage.told.value
+    assert "a verdict needs at least 3" in panel.stage.told.value
+    assert not any(word in panel.readout.sentence for word in (HELPS, SAME, HURTS))
     assert panel.desk.running.layout.display == "none"
     assert not panel.desk.buttons[0].disabled
 
@@ -159,6 +160,8 @@ def test_a_moved_control_trains_nothing_and_names_the_settings_that_are_shown(pa
     assert said in panel.stage.note.value
     panel.set(temperature=4.0)
     worker().wait(SECONDS)
+    assert ">Press 3 more seeds for a verdict.<" in panel.stage.note.value
+    trained(panel, 3)
     assert panel.stage.note.value == ""
 
 
@@ -344,6 +347,7 @@ def test_the_test_data_is_opened_for_both_and_written_down(panel, lab, journal):
     assert (alone["seed"], lab.n_test_openings) == (0, 2)
     assert f"alone {100 * alone['score']:.1f} %" in panel.desk.test_line.value
     assert f"with teacher {100 * taught['score']:.1f} %" in panel.desk.test_line.value
+    assert "), one seed; " in panel.desk.test_line.value
     assert "opened before" not in panel.desk.test_line.value
     panel.open_test()
     worker().wait(SECONDS)
@@ -402,8 +406,9 @@ def test_the_controls_wait_for_the_prediction_and_enough_seeds_answer_it(lab, ga
     gate.lock_in("helps")
     trained(panel)
     assert (gate.measured, verdict_of_teacher(panel), gain(panel)) == (None, None, None)
-    assert "a verdict needs 3, so train more" in panel.readout.sentence
+    assert panel.readout.sentence.endswith("Press 3 more seeds: your prediction is answered then.")
     trained(panel, 3)
+    assert "Press" not in panel.readout.sentence
     assert gate.measured == verdict_of_teacher(panel) in ("helps", "same", "hurts")
     assert "Your prediction has its answer now" in panel.readout.sentence
 
@@ -411,7 +416,9 @@ def test_the_controls_wait_for_the_prediction_and_enough_seeds_answer_it(lab, ga
 def test_other_settings_than_those_that_are_asked_give_no_answer(lab, gate, journal):
     options = {"student": STUDENT, "start": EPOCHS, "journal": journal}
     panel = SideBySide(lab, gate=gate, at={"temperature": 8.0}, answer=verdict_of_teacher, **options)
-    gate.skip()
+    gate.lock_in("helps")
+    trained(panel)
+    assert panel.readout.sentence.endswith("Press 3 more seeds for a verdict.")  # the prediction is about others
     trained(panel, 3)
     assert (gate.measured, verdict_of_teacher(panel), gain(panel)) == (None, None, None)
     panel.set(temperature=8.0)
