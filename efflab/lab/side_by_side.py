@@ -2,8 +2,9 @@
 
 Whether a teacher helps is a difference between two trainings, and a fair one has everything else in common: the first
 weights, the order of the images, the epochs, the learning rate. So both arms get the same seed, and are trained in
-turns, batch by batch, so that both curves grow together. One seed says little, for trainings differ by chance; several
-seeds give an interval that includes that chance.
+turns: the one that is behind takes the next batch, so that both curves grow together, also while a teacher is asked for
+its answers. One seed says little, for trainings differ by chance; several seeds give an interval that includes that
+chance.
 
 Reference: for why seeds matter more than is usual to report: Bouthillier et al., Accounting for variance in machine
 learning benchmarks, 2021, arXiv 2103.03098.
@@ -116,7 +117,7 @@ class Verdict:
 def side_by_side(
     lab: "Lab", alone: Recipe, taught: Recipe, *, seed: int | None = None, progress: Progress | None = None
 ) -> Generator[Pair, None, None]:
-    """Train two recipes on the base of a lab in turns; yield the pair after each batch of both, and at the end.
+    """Train two recipes on the base of a lab in turns; yield the pair after each batch of either, and at the end.
 
     alone, taught: recipes whose last step trains. seed: that of the lab if not given. Stopped, each keeps the best of
     what it has so far.
@@ -133,10 +134,12 @@ def side_by_side(
     own = lab if seed is None or seed == lab.seed else lab.with_seed(seed)
     arms = [_Training(own, name, recipe, whole) for name, recipe in ((ALONE, alone), (TAUGHT, taught))]
     try:
-        while any(not one.is_over for one in arms):
-            for one in arms:
-                one.take_turn()
+        for one in arms:
+            one.begin()
+        while at_work := [one for one in arms if not one.is_over]:
             yield Pair(own.seed, arms[0].arm, arms[1].arm, sum(one.done for one in arms) / len(arms))
+            min(at_work, key=lambda one: one.done).take_turn()
+        yield Pair(own.seed, arms[0].arm, arms[1].arm, 1.0)
     finally:
         for one in arms:
             one.close()
@@ -218,13 +221,14 @@ class _Training:
         lab.forget(recipe)
         self._turns = in_turns(lambda progress: lab.build(recipe, progress=progress), self._progress)
 
+    def begin(self) -> None:
+        """Judge the network before the training."""
+        *before, last = self.arm.recipe
+        score = self._lab.preview(tuple(before)).evaluation.value
+        self._take(Epoch(0, n_epochs(last), math.nan, score))
+
     def take_turn(self) -> None:
-        """Train one batch more; at first, judge the network before the training, and at last the one that is kept."""
-        if self.is_over:
-            return
-        if not self.arm.records:
-            self._begin()
-            return
+        """Train one batch more; after the last one, judge the network that is kept."""
         if self._whole.is_stopped:
             self._progress.stop()
         try:
@@ -235,11 +239,6 @@ class _Training:
     def close(self) -> None:
         """End the training, if it still runs."""
         getattr(self._turns, "close", lambda: None)()
-
-    def _begin(self) -> None:
-        *before, last = self.arm.recipe
-        score = self._lab.preview(tuple(before)).evaluation.value
-        self._take(Epoch(0, n_epochs(last), math.nan, score))
 
     def _end(self) -> None:
         preview = self._lab.preview(self.arm.recipe)

@@ -45,13 +45,15 @@ class Running(ipywidgets.VBox):
         """
         return self.watch(in_turns(work, progress))
 
-    def watch(self, fractions: Iterator[float]) -> Turns:
+    def watch(self, fractions: Iterator[float], *, slow: float = 0.0) -> Turns:
         """Show how far the work is that yields the fraction done, 0 to 1, after each of its turns.
+
+        slow: the fraction at its begin that does not tell how long the rest will take.
 
         Raises:
             Exception: whatever the work raised.
         """
-        pace = Pace()
+        pace = Pace(slow=slow)
         self._show(True)
         try:
             for done in fractions:

@@ -14,7 +14,7 @@ from efflab.journal.journal import Kind
 from efflab.knobs import Setting, Value
 from efflab.lab import Lab, Report
 from efflab.lab.comparison import Comparison, measure_students
-from efflab.lab.side_by_side import ENOUGH_SEEDS, side_by_side
+from efflab.lab.side_by_side import ENOUGH_SEEDS, n_epochs, side_by_side
 from efflab.recipe import AnyTechnique, Recipe, Step, step
 from efflab.scoreboard import judged_entry, opened_entry, run_entry
 from efflab.training import Progress, warm_up
@@ -179,7 +179,9 @@ class SideBySide(Panel):
             recipes = self.recipes
             comparison = self._trained.get(recipes) or Comparison(*recipes)
             self._begin(comparison)
-            yield from self.desk.running.watch(self._train_pairs(comparison, choose(comparison), progress))
+            seeds = choose(comparison)
+            turns = self._train_pairs(comparison, seeds, progress)
+            yield from self.desk.running.watch(turns, slow=1 / (len(seeds) * _n_epochs(recipes)))
             self.tell_answer(self.gate, self._answer(self))  # of all seeds that were asked for, and not of the third
         finally:
             self._is_training = False
@@ -302,3 +304,8 @@ class SideBySide(Panel):
 
     def _write(self, kind: Kind, recipe: Recipe, value: object) -> None:
         self.keep_in(self.journal, kind, recipe[-1].technique.name, value, chapter=self.chapter)
+
+
+def _n_epochs(recipes: tuple[Recipe, Recipe]) -> int:
+    """The epochs of the longer of both trainings; 1 for a technique whose knobs do not say."""
+    return max(1, *(n_epochs(recipe[-1]) for recipe in recipes))

@@ -6,10 +6,10 @@ import pytest
 import support
 from scipy import stats
 
-from efflab import Lab, distill_predictions, fine_tune, prune_weights, start_student, step
+from efflab import Lab, distill_predictions, fine_tune, prune_weights, start_student, step, technique
 from efflab.lab.side_by_side import HELPS, HURTS, SAME, Arm, Pair, Verdict, side_by_side, verdict
 from efflab.measure import Evaluation, compare
-from efflab.training import Progress, train
+from efflab.training import Epochs, LearningRate, Progress, train
 
 START = step(start_student, kind="mlp", width=6)
 ALONE = (START, step(fine_tune, epochs=3))
@@ -60,6 +60,25 @@ def test_the_arms_take_turns(lab):
     for pair in side_by_side(lab, ALONE, TAUGHT):
         assert abs(len(pair.alone.records) - len(pair.taught.records)) <= 1
     assert [one.number for one in pair.alone.records] == [0, 1, 2, 3] == [one.number for one in pair.taught.records]
+
+
+@technique
+def ask_for_long(model, *, data, teacher, epochs: Epochs = 3, learning_rate: LearningRate = 0.01, seed=0, progress):
+    """Plain training after many turns in which nothing is learned."""
+    for _ in range(60):
+        progress.on_batch(0.0)
+    return fine_tune(model, data=data, epochs=epochs, learning_rate=learning_rate, seed=seed, progress=progress)
+
+
+def test_while_a_teacher_is_asked_the_student_alone_does_not_run_ahead(lab):
+    alone, taught = (START, step(fine_tune, epochs=3, learning_rate=0.01)), (START, step(ask_for_long))
+    shares = []
+    for pair in side_by_side(lab, alone, taught):
+        assert abs(len(pair.alone.records) - len(pair.taught.records)) <= 1
+        shares.append(pair.done)
+    assert shares == sorted(shares)
+    assert len(shares) > 60
+    assert pair.difference.value == 0.0  # both learned the same
 
 
 def test_another_seed_starts_both_from_other_weights(lab):

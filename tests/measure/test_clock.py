@@ -43,6 +43,24 @@ def test_within_the_first_second_nobody_knows_however_many_steps_there_were() ->
     assert left[8] == pytest.approx(1.0 * 91 / 8)
 
 
+def test_what_is_known_to_be_slow_says_nothing_and_does_not_count() -> None:
+    pace = Pace(ticking(*(10.0 * n for n in range(4)), *(30.0 + n for n in range(1, 8))), slow=0.3)
+    left = [pace.seconds_left(n / 10) for n in range(11)]
+
+    assert left[:6] == [None] * 6
+    assert left[6:] == pytest.approx([4.0, 3.0, 2.0, 1.0, 0.0])
+
+
+def test_while_the_share_stands_still_nothing_is_known_and_the_time_does_not_count() -> None:
+    still = [*(5.0 + 10 * n for n in range(1, 6)), 60.0]
+    pace = Pace(ticking(*(float(n) for n in range(6)), *still, *(60.0 + n for n in range(1, 5))))
+    left = [pace.seconds_left(n / 10) for n in range(1, 6)] + [pace.seconds_left(0.5) for _ in range(1 + len(still))]
+
+    assert left[4] == pytest.approx(5.0)
+    assert left[7:] == [None] * 5
+    assert [pace.seconds_left(n / 10) for n in range(6, 10)] == [None, None, None, pytest.approx(1.0)]
+
+
 def test_where_the_share_falls_the_pace_begins_anew() -> None:
     pace = Pace(ticking(*(float(n) for n in range(8)), *(100.0 + 2 * n for n in range(6))))
     first = [pace.seconds_left(n / 8) for n in range(1, 9)]

@@ -130,6 +130,18 @@ def test_the_tiles_say_score_size_and_time_of_the_three_networks_and_where_each_
     assert tiles.count("seed 0") == 2
 
 
+def test_the_first_epoch_of_both_does_not_tell_how_long_the_rest_will_take(panel, monkeypatch):
+    slow, watch = [], panel.desk.running.watch
+
+    def note(fractions, **said):
+        slow.append(said["slow"])
+        return watch(fractions, **said)
+
+    monkeypatch.setattr(panel.desk.running, "watch", note)
+    trained(trained(panel), 3)
+    assert slow == [1 / 2, 1 / 6]  # of 2 epochs, and of 3 seeds of 2
+
+
 def test_more_seeds_are_the_next_ones_and_the_verdict_is_that_of_all(panel):
     trained(trained(panel), 3)
     assert [pair.seed for pair in panel.shown.whole] == [0, 1, 2, 3]
