@@ -34,13 +34,14 @@ TEACHER = "teacher"
 class Comparison:
     """The pairs of two recipes, one a seed, in the order of their training.
 
-    reports: of the student alone and of the one with its teacher, of the lab's own seed; None while nothing is timed.
+    reports: of the student alone and of the one with its teacher, of the lab's own seed; where both run the same
+    layers, only of the second. None while nothing is timed.
     """
 
     alone: Recipe
     taught: Recipe
     pairs: tuple[Pair, ...] = ()
-    reports: tuple[Report, Report] | None = None
+    reports: tuple[Report, ...] | None = None
 
     @property
     def whole(self) -> tuple[Pair, ...]:
@@ -124,22 +125,21 @@ class Row:
 def three_rows(lab: "Lab", comparison: Comparison | None) -> tuple[Row, Row, Row]:
     """Teacher, student alone, student with teacher; the students are those of the lab's own seed.
 
-    Both students are timed in turns with the base of the lab. If that is the teacher, its time is that beside the
-    taught one; otherwise the teacher is not timed. Students of the same layers run the same kernels: what two
-    measurements of them differ by is noise, so both have the time of the taught one.
+    Students are timed in turns with the base of the lab. If that is the teacher, its time is that beside the taught
+    one; otherwise the teacher is not timed.
     """
     pair = comparison.of_seed(lab.seed) if comparison else None
     reports = comparison.reports if comparison else None
     is_base = lab.teacher is lab.build(())
-    size, time = (lab.base_size, reports[1].speed.base if reports else None) if is_base else (None, None)
+    size, time = (lab.base_size, reports[-1].speed.base if reports else None) if is_base else (None, None)
     teacher = Row(TEACHER, lab.teaching, size or compute_size(lab.teacher), time)
     if pair is None or pair.difference is None:
         return teacher, Row(ALONE), Row(TAUGHT)
-    times = [report.speed.now for report in reports] if reports else [None, None]
-    is_one = _layers(lab.build(pair.alone.recipe)) == _layers(lab.build(pair.taught.recipe))
+    times = [reports[0].speed.now, reports[-1].speed.now] if reports else [None, None]
+    is_one = reports is not None and len(reports) == 1
     alone, taught = (
-        Row(arm.name, arm.evaluation, lab.preview(arm.recipe).size, times[1] if is_one else own, arm.is_partial, is_one)
-        for arm, own in zip((pair.alone, pair.taught), times, strict=True)
+        Row(arm.name, arm.evaluation, lab.preview(arm.recipe).size, time_of_it, arm.is_partial, is_one)
+        for arm, time_of_it in zip((pair.alone, pair.taught), times, strict=True)
     )
     return teacher, alone, taught
 
@@ -154,8 +154,12 @@ def measure_students(
 ) -> Iterator[Report | None]:
     """Yield the report of the student alone and that of the one with its teacher, at batch 1; None when `stale`.
 
+    Students of the same layers run the same kernels, and what two measurements of them differ by is noise: then only
+    the one with its teacher is measured.
+
     Raises:
         ExportError, SpeedError, ValueError: as `Lab.measure`.
     """
-    for recipe in (comparison.alone, comparison.taught):
+    alone, taught = comparison.alone, comparison.taught
+    for recipe in (taught,) if _layers(lab.build(alone)) == _layers(lab.build(taught)) else (alone, taught):
         yield lab.measure(recipe, stale=stale)

@@ -218,7 +218,7 @@ class SideBySide(Panel):
                 return
 
     def _measure(self, comparison: Comparison, stale: Stale) -> Turns:
-        """Time both students of the lab's own seed, and write them down."""
+        """Time the students of the lab's own seed, or one of them where their layers are the same; write both down."""
         pair, reports = comparison.of_seed(self.lab.seed), list[Report]()
         if pair is None or comparison.reports is not None:
             return
@@ -227,11 +227,12 @@ class SideBySide(Panel):
                 return
             reports.append(report)
             yield None
-        timed = replace(comparison, reports=(reports[0], reports[1]))
+        timed = replace(comparison, reports=tuple(reports))
         self._keep(timed)
         if pair.is_whole:
-            for report in reports:
-                self._write("run", report.preview.recipe, run_entry(report, self.lab))
+            for recipe, report in zip((timed.alone, timed.taught), (reports[0], reports[-1]), strict=True):
+                own = judged_entry(self.lab.preview(recipe), self.lab)
+                self._write("run", recipe, run_entry(report, self.lab) | own)
         if self.shown is timed:
             self.stage.draw_rows(timed)
             self.stage.draw_tab()

@@ -247,10 +247,10 @@ def _tile(row: Row, seed: int) -> str:
     if row.time is None:
         lines.append(NOT_TIMED)
     else:
-        how = f"ONNX Runtime, batch 1; the middle half of the runs: {ms_text(row.time.q1_ms)} to "
-        how += f"{ms_text(row.time.q3_ms)}; {describe_machine().sentence}"
-        both = ", for both: the layers are the same" if row.is_time_of_both else ""
-        lines.append(f"{ms_text(row.time.median_ms)} an image{both} {badge('measured', how)}")
+        half = f"middle half of the runs {ms_text(row.time.q1_ms)} to {ms_text(row.time.q3_ms)}"
+        how = f"ONNX Runtime, batch 1, in turns with the base; {half}; {describe_machine().sentence}"
+        told = "timed once: same network, same time" if row.is_time_of_both else half
+        lines.append(f"{ms_text(row.time.median_ms)} an image; {told} {badge('measured', how)}")
     return tile(title, escape(score_text(row.evaluation.value, task)), *lines)
 
 

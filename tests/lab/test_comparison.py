@@ -95,13 +95,13 @@ def test_each_row_has_the_score_and_the_size_of_its_own_network_and_its_measured
     comparison = Comparison(*RECIPES).with_pair(pair)
     assert [row.time for row in three_rows(lab, comparison)] == [None] * 3
     reports = tuple(measure_students(lab, comparison))
-    assert [report.preview.recipe for report in reports] == list(RECIPES)
-    assert [batch for *_, batch, _ in asked.asked] == [1, 1]
+    assert [report.preview.recipe for report in reports] == [RECIPES[1]]  # the layers are the same, and so is the time
+    assert [batch for *_, batch, _ in asked.asked] == [1]
     _, *students = three_rows(lab, Comparison(*RECIPES, comparison.pairs, reports))
     for row, recipe in zip(students, RECIPES, strict=True):
         assert row.evaluation.value == lab.preview(recipe).evaluation.value
         assert row.size.packed_bytes == compute_size(lab.build(recipe)).packed_bytes
-        assert row.time is reports[1].speed.now  # the layers are the same, and so is the time
+        assert row.time is reports[0].speed.now
         assert row.is_time_of_both
 
 
@@ -111,7 +111,9 @@ def test_students_of_other_layers_have_times_of_their_own(lab, monkeypatch):
     *_, pair = side_by_side(lab, *recipes)
     comparison = Comparison(*recipes).with_pair(pair)
     reports = tuple(measure_students(lab, comparison))
-    _, *students = three_rows(lab, Comparison(*recipes, comparison.pairs, reports))
+    assert [report.preview.recipe for report in reports] == list(recipes)
+    teacher, *students = three_rows(lab, Comparison(*recipes, comparison.pairs, reports))
+    assert teacher.time is reports[1].speed.base
     for row, report in zip(students, reports, strict=True):
         assert row.time is report.speed.now
         assert not row.is_time_of_both

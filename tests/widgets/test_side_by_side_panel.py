@@ -16,6 +16,7 @@ from efflab.lab import measuring
 from efflab.lab.side_by_side import HELPS, HURTS, SAME, side_by_side, verdict
 from efflab.measure import compare
 from efflab.questions.kinds import Option, Prediction
+from efflab.recipe import to_json
 from efflab.training import Epochs, LearningRate, copy_model, train
 from efflab.widgets import Chapter, SideBySide
 from efflab.widgets.answers_of_distillation import gain, verdict_of_teacher
@@ -124,7 +125,8 @@ def test_the_tiles_say_score_size_and_time_of_the_three_networks_and_where_each_
     for recipe in panel.recipes:
         assert f"{100 * lab.preview(recipe).evaluation.value:.1f} %" in tiles
     assert f"{bytes_text(lab.preview(panel.recipes[1]).size.packed_bytes)} packed" in tiles
-    assert f"{ms_text(panel.shown.reports[1].speed.now.median_ms)} an image" in tiles
+    (report,) = panel.shown.reports
+    assert tiles.count(f"{ms_text(report.speed.now.median_ms)} an image; timed once: same network, same time ") == 2
     assert tiles.count(">measured<") == 6
     assert tiles.count(">computed<") == 3
     assert tiles.count("seed 0") == 2
@@ -347,6 +349,17 @@ def test_both_networks_of_each_seed_are_written_down_once(panel, journal):
     assert [("ms" in run) for run in runs] == [True] * 2 + [False] * 6
     scores = [round(arm.evaluation.value, 4) for pair in panel.shown.pairs for arm in (pair.alone, pair.taught)]
     assert [run["score"] for run in runs] == scores
+    assert len({(run["ms"], run["base_ms"]) for run in runs[:2]}) == 1  # same network, same time
+    assert [run["recipe"] for run in runs[:2]] == [to_json(recipe) for recipe in panel.recipes]
+
+
+def test_students_of_other_layers_are_both_timed_and_their_spread_is_told(lab, journal):
+    wider = (step(start_student, kind="mlp", width=6), step(fine_tune, **EPOCHS))
+    panel = trained(SideBySide(lab, student=(), alone=wider, start=EPOCHS, controls=("epochs",), journal=journal))
+    assert [report.preview.recipe for report in panel.shown.reports] == list(panel.recipes)
+    tiles = panel.stage.tiles.value
+    assert "same time" not in tiles
+    assert tiles.count(" an image; middle half of the runs ") == 3
 
 
 def test_the_test_data_is_opened_for_both_and_written_down(panel, lab, journal):
