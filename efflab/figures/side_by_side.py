@@ -2,8 +2,8 @@
 
 The student alone is the control of the experiment. Both lines begin at epoch 0, the same untrained network, and the
 axis ends where the longer of both trainings will end, so that nothing moves while the points arrive. From the first
-epoch on the scores begin at the ten below the lowest trained one, or the gain of a point or two would not be seen; the
-untrained network then lies below the picture.
+epoch on the scores begin at the ten below the lowest trained one, the teacher's among them, or the gain of a point or
+two would not be seen; the untrained network then lies below the picture.
 """
 
 import math
@@ -24,6 +24,8 @@ LOOKS: dict[str, Json] = {
     TAUGHT: {"line": {"color": NOW}, "marker": {"color": NOW, "symbol": "circle"}},
 }
 """Colour, dash and marker of each arm, the same wherever the two stand beside each other."""
+TOP = 100
+"""Percent; nothing lies above."""
 
 
 def side_by_side_curves(
@@ -42,7 +44,9 @@ def side_by_side_curves(
     if pair is not None:
         traces += [_line(arm, task) for arm in _arms(pair)]
     return Picture(
-        draw(traces, _layout(end, task, _bottom(pairs))), _sentence(pair, before, task, teacher), _table(pairs, task)
+        draw(traces, _layout(end, task, _bottom(pairs, teacher))),
+        _sentence(pair, before, task, teacher),
+        _table(pairs, task),
     )
 
 
@@ -81,10 +85,13 @@ def _thin(arm: Arm, seed: int, task: Classification) -> Json:
     }
 
 
-def _bottom(pairs: Sequence[Pair]) -> int | None:
+def _bottom(pairs: Sequence[Pair], teacher: Evaluation) -> int | None:
     """Where the axis of percent begins: at the ten below the lowest trained score; None before both arms have one."""
     trained = [[record.score for record in arm.records if record.number] for one in pairs for arm in _arms(one)]
-    return 10 * math.floor(10 * min(map(min, trained))) if trained and all(trained) else None
+    if not trained or not all(trained):
+        return None
+    lowest = min(teacher.value, *map(min, trained))
+    return min(10 * math.floor(10 * lowest), TOP - 10)
 
 
 def _layout(end: int, task: Classification, bottom: int | None) -> Json:
@@ -92,7 +99,7 @@ def _layout(end: int, task: Classification, bottom: int | None) -> Json:
     axis = {"title": {"text": "epoch"}, "range": [-ROOM * end, end * (1 + ROOM)], **FIXED}
     scores = score_axis(task)
     if bottom is not None and task.unit == "%":
-        scores |= {"range": [bottom, 102], "tickvals": list(range(bottom, 101, 10))}
+        scores |= {"range": [bottom, TOP + 2], "tickvals": list(range(bottom, TOP + 1, 10))}
     return {"xaxis": axis | ticks, "yaxis": scores, "showlegend": True}
 
 

@@ -69,6 +69,15 @@ def test_the_axes_move_once_when_both_have_an_epoch_so_that_a_gain_of_a_point_is
     assert layouts[-1].yaxis.tickvals == (50, 60, 70, 80, 90, 100)
 
 
+def test_a_teacher_below_its_students_and_scores_without_a_fault_are_in_the_picture(evaluation):
+    def ends(pair, teacher):
+        return side_by_side_curves(pair, [], TASK, teacher).figure.layout.yaxis.range
+
+    assert ends(growing(4, 4), evaluation(320)) == (30, 102)
+    perfect = [Arm(name, recipe, records([0.1, 1.0])) for name, recipe in zip((ALONE, TAUGHT), RECIPES, strict=True)]
+    assert ends(Pair(0, *perfect), evaluation(1000)) == (90, 102)
+
+
 def test_the_epochs_of_all_stages_are_on_the_axis(baseline):
     recipe = (step(distill_hints, hint_epochs=2, epochs=6),)
     pair = Pair(0, Arm(ALONE, (step(fine_tune, epochs=8),)), Arm(TAUGHT, recipe))
