@@ -81,6 +81,17 @@ def test_stopped_early_there_is_no_verdict():
     assert support.bits(lab.build(without_teacher(RECIPE))) == support.bits(alone)  # what was half trained is forgotten
 
 
+def test_stopped_in_a_later_seed_what_had_ended_is_kept_and_trains_no_more():
+    lab, progress, trained = Lab(support.tiny_cnn(), support.tiny_data()), Progress(), []
+    progress.on_batch = lambda done: progress.stop() if done > 1 / 3 else None
+    with pytest.raises(ValueError, match=r"^stopped after 1 of 3 seeds"):
+        TaughtBudget(10**6, gained=0.1).judge_recipe(lab, RECIPE, progress)
+    for recipe in (RECIPE, without_teacher(RECIPE)):
+        lab.build(recipe, progress=Progress(on_batch=trained.append))
+        assert not lab.is_partial(recipe)
+    assert trained == []
+
+
 def test_a_recipe_may_go_on_after_its_training(lab):
     recipe = (*RECIPE, step(share_weights, bits=2))
     found = TaughtBudget(10**6, gained=0.9, n_seeds=1).judge_recipe(lab, recipe)

@@ -50,10 +50,10 @@ class TaughtBudget:
         for i in range(self.n_seeds):
             own = lab if i == 0 else lab.with_seed(lab.seed + i)
             for j, one in enumerate(both):
+                own.forget_stopped(one)  # another panel may have stopped it
                 own.build(one, progress=whole.part(len(both) * i + j, len(both) * self.n_seeds))
                 if own.is_partial(one):
-                    for n in range(1, len(one) + 1):
-                        own.forget(one[:n])
+                    own.forget_stopped(one)
                     raise StoppedError(f"stopped after {i} of {self.n_seeds} seeds: a mean of them all is needed")
             alone, taught = (own.preview(one).evaluation for one in both)
             differences.append(compare(alone, taught))

@@ -233,6 +233,11 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps, Prefixes):
         self._networks.forget(recipe)
         self._judged.forget(recipe)
 
+    def forget_stopped(self, recipe: Recipe) -> None:
+        """Drop what was stopped early of a recipe, so that it runs again; a training that had ended stays."""
+        if (start := self._networks.stopped(recipe)) is not None:
+            self.forget(start)
+
     @property
     def _other_teacher(self) -> nn.Module | None:
         """The teacher, if it is not the base."""

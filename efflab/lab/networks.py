@@ -57,6 +57,11 @@ class Networks:
         """Drop the network of a recipe, and those built on it, so that its last step runs again."""
         self._kept.forget(recipe)
 
+    def stopped(self, recipe: Recipe) -> Recipe | None:
+        """The first steps of a recipe up to a training that was stopped early; None if none of what is kept was."""
+        starts = (recipe[:n] for n in range(1, len(recipe) + 1))
+        return next((one for one in starts if (kept := self._kept.get(one)) is not None and kept.is_partial), None)
+
     def _take(self, one: Step, before: nn.Module, progress: Progress | None) -> nn.Module:
         """Take one step. A technique that is not ours gets a copy, so that one that is not pure spoils nothing."""
         is_ours = one.technique in TECHNIQUES.values()

@@ -58,6 +58,7 @@ class EncodedView(Panel):
         made: list[EncodedNetwork] = []
 
         def work(progress: Progress) -> None:
+            self.lab.forget_stopped(self.recipe)  # another panel may have stopped it
             self.lab.build(self.recipe, progress=progress)
             if not self.lab.is_partial(self.recipe):  # Stop may also come while the file is written: it is whole then
                 made.append(self.lab.encode(self.recipe))
@@ -69,8 +70,7 @@ class EncodedView(Panel):
             self._give_up()
 
     def _give_up(self) -> None:
-        for n in range(len(self.recipe)):
-            self.lab.forget(self.recipe[: n + 1])
+        self.lab.forget_stopped(self.recipe)
         self._tell(STOPPED)
 
     def _show(self, encoded: EncodedNetwork) -> None:

@@ -36,8 +36,7 @@ class Judging(Panel):
         self._running.stop()
 
     def _give_up(self) -> None:
-        for n in range(len(self._recipe)):
-            self._lab.forget(self._recipe[: n + 1])
+        self._lab.forget_stopped(self._recipe)
         text = "<b>Stopped.</b> Nothing was judged: run the cell again to train to the end."
         self._text.value = f"<div class='efflab-verdict'>{text}</div>"
 
@@ -49,6 +48,7 @@ class Judging(Panel):
         verdicts: list[Verdict] = []
 
         def work(progress: Progress) -> None:
+            self._lab.forget_stopped(self._recipe)  # another panel may have stopped it
             try:
                 verdict = self._budget.judge_recipe(self._lab, self._recipe, progress)
             except StoppedError:

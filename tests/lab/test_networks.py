@@ -246,6 +246,19 @@ def test_forgetting_leaves_other_networks_and_the_steps_before(lab, counted, cal
     assert calls == ["scale 0.5", "scale 2.0"]
 
 
+def test_forgetting_what_was_stopped_keeps_a_training_that_had_ended(lab):
+    first = (step(fine_tune, epochs=1),)
+    recipe = (*first, step(prune_weights), step(fine_tune, epochs=2), step(prune_weights, sparsity=0.9))
+    ended = lab.build(first)
+    lab.build(recipe, progress=stopped())
+    lab.forget_stopped(recipe)
+    assert lab.build(first) is ended
+    assert not lab.preview(recipe).is_partial
+    whole = lab.build(recipe)
+    lab.forget_stopped(recipe)
+    assert lab.build(recipe) is whole
+
+
 # A technique of one's own
 
 OWN = '''\

@@ -8,6 +8,7 @@ from efflab import Budget, Lab, distill_predictions, fine_tune, prune_weights, s
 from efflab.budget import Serving, ServingBudget, TaughtBudget
 from efflab.journal import Journal
 from efflab.prune import keep_largest
+from efflab.training import Progress
 from efflab.widgets import Chapter, llm_memory_calculator, training_calculator
 from efflab.widgets.worker import worker
 
@@ -75,6 +76,17 @@ def test_a_training_that_had_ended_when_stop_was_pressed_is_judged(chapter, lab)
     worker().wait(SECONDS)
     assert judging.verdict.passed
     assert chapter.journal.latest("check", "budget", chapter="03").value["passed"] is True
+
+
+def test_what_another_panel_stopped_runs_to_its_end_before_it_is_judged(chapter, lab):
+    recipe, stopped = (step(prune_weights, sparsity=0.8), step(fine_tune, epochs=1)), Progress()
+    stopped.stop()
+    lab.build(recipe, progress=stopped)
+    assert lab.is_partial(recipe)
+    judging = chapter.judge(lab, recipe, Budget(0.2, 1.0))
+    worker().wait(SECONDS)
+    assert judging.verdict is not None
+    assert not lab.is_partial(recipe)
 
 
 def test_a_budget_of_several_seeds_that_is_stopped_judges_nothing(chapter, lab):

@@ -10,6 +10,7 @@ from efflab import fine_tune, prune_weights, quantize_weights, share_weights, st
 from efflab.journal import Journal
 from efflab.lab import Lab
 from efflab.questions.kinds import Number, Prediction
+from efflab.training import Progress
 from efflab.widgets import Chapter, EncodedView
 from efflab.widgets.asking import PREDICT_FIRST, Gate
 from efflab.widgets.worker import worker
@@ -92,6 +93,14 @@ def test_a_training_that_had_ended_when_stop_was_pressed_is_written():
     worker().wait(SECONDS)
     assert view.encoded.n_bytes > 0
     assert "Stopped" not in view.note.value
+
+
+def test_what_another_panel_stopped_runs_to_its_end_before_it_is_written():
+    lab, recipe, stopped = Lab(support.tiny_cnn(), support.tiny_data()), (step(fine_tune, epochs=1),), Progress()
+    stopped.stop()
+    lab.build(recipe, progress=stopped)
+    assert written(lab, recipe).encoded is not None
+    assert not lab.is_partial(recipe)
 
 
 def stopping_lab() -> Lab:
