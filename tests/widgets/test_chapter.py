@@ -1,6 +1,7 @@
 """A chapter ties questions, journal and benches together, and a cell of it returns at once."""
 
 import json
+from threading import Event
 
 import pytest
 
@@ -97,6 +98,26 @@ def test_a_budget_of_several_seeds_that_is_stopped_judges_nothing(chapter, lab):
     assert judging.verdict is None
     assert "Nothing was judged" in judging._text.value
     assert judging.readout.error == ""
+
+
+def test_a_budget_that_is_stopped_in_its_second_seed_keeps_what_the_first_one_learned(chapter, lab, monkeypatch):
+    recipe = (step(start_student, kind="mlp", width=5), step(distill_predictions, epochs=1))
+    is_there, trained = Event(), []
+    with_seed = lab.with_seed
+
+    def stop_first(seed):
+        assert is_there.wait(SECONDS)
+        judging.stop()
+        return with_seed(seed)
+
+    monkeypatch.setattr(lab, "with_seed", stop_first)
+    judging = chapter.judge(lab, recipe, TaughtBudget(10**6, gained=0.5))
+    is_there.set()
+    worker().wait(SECONDS)
+    assert judging.verdict is None
+    lab.build(recipe, progress=Progress(on_batch=trained.append))
+    assert trained == []
+    assert not lab.is_partial(recipe)
 
 
 def test_an_error_in_a_recipe_is_seen(chapter, lab):
