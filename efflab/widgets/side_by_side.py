@@ -14,7 +14,7 @@ from efflab.journal.journal import Kind
 from efflab.knobs import Setting, Value
 from efflab.lab import Lab, Report
 from efflab.lab.comparison import Comparison, measure_students
-from efflab.lab.side_by_side import ENOUGH_SEEDS, n_epochs, side_by_side
+from efflab.lab.side_by_side import n_epochs, side_by_side
 from efflab.recipe import AnyTechnique, Recipe, Step, step
 from efflab.scoreboard import judged_entry, opened_entry, run_entry
 from efflab.training import Progress, warm_up
@@ -23,14 +23,11 @@ from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.side_by_side_asked import Asked
-from efflab.widgets.side_by_side_stage import SideBySideStage, test_html
+from efflab.widgets.side_by_side_stage import N_MORE, SideBySideStage, next_text, test_html
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
 STUDENT: Recipe = (step(start_student, kind="mlp", width=30),)
-N_MORE = 3
-"""Seeds that the second button trains."""
 PRESS = "Press Train both."
-MORE = f"Press {N_MORE} more seeds"
 TRAINING = "Training both: the curves grow below."
 
 
@@ -138,8 +135,7 @@ class SideBySide(Panel):
 
     def open_test(self) -> None:
         """Evaluate both students on the test data, and write down that it was opened; none trained, none opened."""
-        comparison = self.shown
-        if comparison is not None and comparison.of_seed(self.lab.seed) is not None:
+        if (comparison := self.shown) is not None and comparison.of_seed(self.lab.seed) is not None:
             self._submit("test", lambda stale: self._open_test(comparison))
 
     def redraw_tab(self) -> None:
@@ -149,8 +145,7 @@ class SideBySide(Panel):
     def unlock(self) -> None:
         """Give the controls free: there is no prediction to make, or it was made or skipped."""
         self.desk.lock(False)
-        self.stage.tell(PRESS)
-        self.readout.sentence = PRESS
+        self._tell(PRESS)
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines for a room, or back."""
@@ -180,8 +175,8 @@ class SideBySide(Panel):
             comparison = self._trained.get(recipes) or Comparison(*recipes)
             self._begin(comparison)
             seeds = choose(comparison)
-            turns = self._train_pairs(comparison, seeds, progress)
-            yield from self.desk.running.watch(turns, slow=1 / (len(seeds) * _n_epochs(recipes)))
+            slow = 1 / (len(seeds) * max(1, *(n_epochs(recipe[-1]) for recipe in recipes)))  # the first epoch of both
+            yield from self.desk.running.watch(self._train_pairs(comparison, seeds, progress), slow=slow)
             self.tell_answer(self.gate, self._answer(self))  # of all seeds that were asked for, and not of the third
         finally:
             self._is_training = False
@@ -276,12 +271,9 @@ class SideBySide(Panel):
             self.stage.tell(self._next(self.shown))
 
     def _next(self, comparison: Comparison) -> str:
-        """What to press for a verdict, and for the answer of a prediction that has none; nothing once it is there."""
-        if len(comparison.whole) >= ENOUGH_SEEDS:
-            return ""
+        """What to press for a verdict, which may be the answer of a prediction."""
         is_predicted = self.gate is not None and self.gate.answer is not None and self._answer(self) is None
-        is_asked = (comparison.alone, comparison.taught) == self._asked.recipes(self.at)
-        return f"{MORE}: your prediction is answered then." if is_predicted and is_asked else f"{MORE} for a verdict."
+        return next_text(comparison, is_predicted and comparison is self.asked)
 
     def _tell(self, text: str) -> None:
         self.stage.tell(text)
@@ -305,8 +297,3 @@ class SideBySide(Panel):
 
     def _write(self, kind: Kind, recipe: Recipe, value: object) -> None:
         self.keep_in(self.journal, kind, recipe[-1].technique.name, value, chapter=self.chapter)
-
-
-def _n_epochs(recipes: tuple[Recipe, Recipe]) -> int:
-    """The epochs of the longer of both trainings; 1 for a technique whose knobs do not say."""
-    return max(1, *(n_epochs(recipe[-1]) for recipe in recipes))

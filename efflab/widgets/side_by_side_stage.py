@@ -34,6 +34,8 @@ from efflab.widgets.tabs import JournalTab
 from efflab.widgets.tiles import PACKED, badge, tile
 from efflab.widgets.view import PictureView
 
+N_MORE = 3
+"""Seeds that the second button trains."""
 NOT_TRAINED = "not trained yet"
 NOT_TIMED = "not timed yet"
 STOPPED = "The training was stopped early: what was learned until then is shown, and does not count for the verdict."
@@ -194,6 +196,16 @@ MEASURED = (
     "the score on validation data, of both on the same images; of one seed, the interval is that of the images, from "
     f"{ENOUGH_SEEDS} on that of the mean over the seeds, by Student's t"
 )
+
+
+def next_text(comparison: Comparison, is_awaited: bool) -> str:
+    """What to press for a verdict, and what else it gives; nothing once there is one.
+
+    is_awaited: a prediction has its answer then.
+    """
+    if len(comparison.whole) >= ENOUGH_SEEDS:
+        return ""
+    return f"Press {N_MORE} more seeds{': your prediction is answered then' if is_awaited else ' for a verdict'}."
 
 
 def test_html(alone: Evaluation, taught: Evaluation, n_before: int) -> str:
