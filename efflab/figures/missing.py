@@ -182,7 +182,7 @@ def _curve_sentence(found: MissingClass) -> str:
     name, student = _class(found), found.taught
     best = student.curve.best
     return (
-        f"For the student with teacher {best:+.1f} in the bias of {name} is best on validation data: "
+        f"For the student with teacher {best:+.1f} in the bias of {name} is best, chosen on these validation images: "
         f"{percent_text(student.evaluation(best).value)} right on all images in place of "
         f"{percent_text(student.evaluation().value)}, and {percent_text(student.recall(best))} of the images of {name} "
         f"in place of {percent_text(student.recall())}."

@@ -25,15 +25,15 @@ from efflab.widgets.parts import button, code_html, scrolling
 from efflab.widgets.states_stage import recipe_lines
 from efflab.widgets.tiles import badge
 from efflab.widgets.view import PictureView
-from efflab.widgets.worker import Turns
+from efflab.widgets.worker import Turns, worker
 
 Answered = Callable[[MissingClass], Answer | None]
 Settings = tuple[int, float, int]
 """Label, temperature and epochs: what two trainings depend on."""
 
 MEASURED = (
-    "What both students answer to the validation images, which do hold the class that they were never shown. A bias is "
-    "chosen and judged on these images, which flatters it a little; the paper chose it on its test images."
+    "What both students answer to the validation images, which do hold the class that they were never shown. The paper "
+    "chose its bias on its test images."
 )
 NOT_TRAINED = "Not trained with these settings yet: press Train on the others."
 TRAINING = "Two students are being trained, in turns ..."
@@ -142,6 +142,7 @@ class Missing(LivePanel):
 
         self.desk.lock(True)  # what is shown in the end belongs to the setting that was trained
         self.bias.control.set(0.0)  # a bias was found for other students
+        worker().cancel((id(self), "show"))  # or that move would say, while it trains, that nothing is trained
         self._wait(TRAINING)
         try:
             yield from self.desk.running.follow(work, progress)
@@ -178,7 +179,7 @@ class BiasDesk(ipywidgets.VBox):
 
     def __init__(self, find: Callable[[], object]) -> None:
         assert isinstance(BIAS, Range)
-        knob = replace(BIAS, label="what is added to the bias of the missing class")
+        knob = replace(BIAS, label="what is added to that of the missing class")
         self.control = Control("bias", knob, 0.0)
         self._button = button("Find the best bias", find, "the one with most right answers on these same images")
         super().__init__([self.control, self._button])
@@ -216,7 +217,8 @@ def _about(found: MissingClass) -> str:
     stopped = " Training was stopped early." if found.is_partial else ""
     return (
         f"Both students learned from {len(data.train):,} images without {data.classes[found.label]}, and are judged on "
-        f"{len(data.validation):,} validation images of all classes.{stopped}"
+        f"{len(data.validation):,} validation images of all classes. The best bias is chosen on these same images, "
+        f"which flatters it a little.{stopped}"
     )
 
 

@@ -241,7 +241,7 @@ def _images(n: int) -> Range:
     """The knob of the images where there are `n`: in tens, where that leaves a choice."""
     step = 10 if n >= 20 else 1
     most = min(MOST_IMAGES, n - n % step)
-    return Range(min(2 if step == 1 else step, most - 1), most, step, "validation images that both look at")
+    return Range(min(2 if step == 1 else step, most - 1), most, step, "of the validation data, that both look at")
 
 
 def _about(compared: Compared, is_partial: bool) -> str:

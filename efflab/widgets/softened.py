@@ -24,7 +24,7 @@ from efflab.widgets.view import PictureView
 from efflab.widgets.worker import Turns
 
 Answered = Callable[["Softened"], Answer | None]
-SCALES = Choice(("linear", LOGARITHMIC), "scale of the bars")
+SCALES = Choice(("linear", LOGARITHMIC), "how long a bar is for its probability")
 MEASURED = (
     "What the teacher of the lab really gives for each validation image: its logits, divided by the "
     "temperature, then softmax."

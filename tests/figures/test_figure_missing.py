@@ -111,8 +111,8 @@ def test_a_star_stands_at_the_best_bias_of_the_student_with_teacher(found):
 
 def test_the_sentence_of_the_curve_says_what_the_best_bias_gives(found):
     assert bias_curve(found, 0.0).sentence == (
-        "For the student with teacher +2.1 in the bias of grey is best on validation data: 100.0 % right on all images "
-        "in place of 66.7 %, and 100.0 % of the images of grey in place of 0.0 %."
+        "For the student with teacher +2.1 in the bias of grey is best, chosen on these validation images: 100.0 % "
+        "right on all images in place of 66.7 %, and 100.0 % of the images of grey in place of 0.0 %."
     )
 
 

@@ -16,7 +16,7 @@ from efflab.training import train
 from efflab.widgets import Chapter, Missing
 from efflab.widgets import missing as panel_module
 from efflab.widgets.asking import PREDICT_FIRST, Gate
-from efflab.widgets.missing import NOT_TRAINED
+from efflab.widgets.missing import NOT_TRAINED, TRAINING
 from efflab.widgets.worker import worker
 
 SECONDS = 60
@@ -90,6 +90,7 @@ def test_the_best_bias_moves_the_slider_there(trained):
     worker().wait(SECONDS)
     best = trained.found.taught.curve.best
     assert trained.bias.by == best
+    assert "The best bias is chosen on these same images, which flatters it a little." in trained.note.value
     assert ("With its bias as it was learned" if best == 0 else f"With {best:+.1f}") in trained.readout.sentence
 
 
@@ -99,6 +100,16 @@ def test_a_new_training_begins_with_the_bias_that_it_learned(trained):
     worker().wait(SECONDS)
     assert trained.bias.by == 0.0
     assert "With its bias as it was learned" in trained.readout.sentence
+
+
+def test_while_it_trains_again_it_says_so_wherever_the_bias_was(trained):
+    trained.set(bias=-3.0)
+    worker().wait(SECONDS)
+    said = []
+    trained.readout.observe(lambda change: said.append(change["new"]), "sentence")
+    trained.train()
+    worker().wait(SECONDS)
+    assert said == [TRAINING, trained.recalls.shown.sentence]
 
 
 def test_settings_without_a_training_show_no_number_and_back_they_are_there_at_once(trained):
