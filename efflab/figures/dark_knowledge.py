@@ -84,6 +84,7 @@ def _layout(classes: Sequence[str]) -> Json:
     places = thinned(range(len(classes)), N_TICKS)
     named = {"tickvals": places, "ticktext": [classes[i] for i in places], "showgrid": False, "ticks": ""}
     return {
+        "margin": {"t": 10},
         "xaxis": named | {"title": {"text": "what the teacher says"}, "tickangle": 0},
         "yaxis": named | {"title": {"text": "images of"}, "autorange": "reversed"},
     }

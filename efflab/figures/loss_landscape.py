@@ -10,7 +10,7 @@ import pandas as pd
 
 from efflab.figures.picture import Picture, draw
 from efflab.figures.text import percent_text
-from efflab.figures.theme import HEAT, Json
+from efflab.figures.theme import Json
 
 if TYPE_CHECKING:
     from efflab.lab.loss_landscape import Landscape, Landscapes, Place
@@ -52,8 +52,8 @@ def _map(number: int, one: "Landscape", end: float) -> Json:
         "x": one.xs.numpy(),
         "y": one.ys.numpy(),
         **_on(number),
-        **{"zmin": 0.0, "zmax": end, "colorscale": HEAT, "showscale": number == 0},
-        "colorbar": {"title": {"text": "nats"}, "outlinewidth": 0, "thickness": 13, "tickformat": ".1f"},
+        **{"zmin": 0.0, "zmax": end, "showscale": number == 0},
+        "colorbar": {"title": {"text": "nats"}, "tickformat": ".1f"},
         "contours": {"coloring": "fill", "start": 0.0, "end": end, "size": end / N_LEVELS},
         "hovertemplate": f"{one.name}: %{{z:.3g}} nats<extra></extra>",
     }

@@ -31,6 +31,8 @@ WHITE, DARK = "#FFFFFF", "#111111"
 
 HEAT = "Cividis"
 """Heat maps; its brightness grows evenly, for colour-blind eyes too."""
+TOOLS = 34
+"""Pixels that plotly's tools take at the right edge: a colour bar ends before them."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -104,6 +106,7 @@ def _template(ground: _Ground, scale: _Scale) -> Json:
         "zeroline": False,
         "title": {"standoff": font // 2, "font": text},
     }
+    colour_bar = {"outlinewidth": 0, "thickness": font, "x": 1.0, "xpad": TOOLS, "title": {"font": text}}
     return {
         "layout": {
             "font": text,
@@ -136,6 +139,7 @@ def _template(ground: _Ground, scale: _Scale) -> Json:
                 }
             ],
             "bar": [{"marker": {"line": {"width": line}}}],
-            "heatmap": [{"colorscale": HEAT, "colorbar": {"outlinewidth": 0, "thickness": font}}],
+            "heatmap": [{"colorscale": HEAT, "colorbar": colour_bar}],
+            "contour": [{"colorscale": HEAT, "colorbar": colour_bar}],
         },
     }

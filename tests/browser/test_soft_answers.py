@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import FloatRect, Locator
 
 from tests.browser.driver import NotebookPage
 from tests.browser.test_bench import HANDLE, SENTENCE, open_notebook
@@ -82,6 +82,11 @@ def figure(tab: NotebookPage, number: int) -> Locator:
     return tab.page.locator(".efflab-main figure").nth(number)
 
 
+def boxes(picture: Locator, parts: str) -> list[FloatRect]:
+    """Where these parts of a picture stand on the page, in pixels."""
+    return [box for part in picture.locator(parts).all() if (box := part.bounding_box()) is not None]
+
+
 def painted(tab: NotebookPage, what: str) -> str:
     """What the page has painted: BARS or PIXELS."""
     return tab.page.evaluate(f"() => {what}")
@@ -136,6 +141,14 @@ def test_a_button_finds_an_image_that_the_teacher_gets_wrong(softened):
     softened.page.wait_for_selector(f"{SENTENCE}:has-text('(wrong, for it is')")
     softened.show(softened.page.get_by_role("button", name="A doubtful one")).click()
     softened.page.wait_for_selector(f"{SENTENCE}:has-text({json.dumps(before)})")
+
+
+def test_the_tools_of_a_picture_lie_beside_its_colour_bar(softened, loss):
+    for tab, number in ((softened, 1), (loss, 2)):
+        picture = tab.show(figure(tab, number))
+        tools = [box["x"] for box in boxes(picture, ".modebar-btn")]
+        bar = [box["x"] + box["width"] for box in boxes(picture, ".colorbar text, .colorbar .cbfills")]
+        assert max(bar) <= min(tools)
 
 
 def test_the_tables_hold_what_the_pictures_show(softened):

@@ -139,7 +139,7 @@ def test_plotly_finds_every_figure_valid(pictures):
 def test_every_figure_carries_our_small_template_and_not_plotlys(pictures):
     for name, picture in pictures.items():
         template = picture.figure.layout.template.to_plotly_json()
-        assert set(template["data"]) == {"scatter", "bar", "heatmap"}, name
+        assert set(template["data"]) == {"scatter", "bar", "heatmap", "contour"}, name
         assert template["layout"]["paper_bgcolor"] == theme.WHITE
 
 
