@@ -72,4 +72,6 @@ class TaughtBudget:
             f"the teacher adds {mean:.2f} {unit} of {task.score_name} on average ({each}), 95 % interval "
             f"of the {chance} {min(low, high):.1f} to {max(low, high):.1f} (at least {three(abs(asked))} asked)"
         )
+        if sign * found.value >= self.gained and min(low, high) <= 0:
+            text += "; the mean counts, but with so few seeds the interval includes 0: it may be chance"
         return {text: sign * found.value >= self.gained}

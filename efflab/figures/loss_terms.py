@@ -70,6 +70,8 @@ def why(found: "Weighed", n_classes: int) -> str:
     slips = [f'reduction="mean" also divides by the {n_classes} classes'] if variant.reduction == "mean" else []
     if not variant.is_squared:
         slips.append(f"T² = {squared:g} is missing")
+    if not slips and round(found.soft, 2) == round(found.at_weights, 2) == round(found.at_logits, 2):
+        return "The loss is written right, and pulls as asked."
     if not slips:
         return (
             "The loss is written right. What is left of the difference is that the two gradients are not equally long."

@@ -7,7 +7,7 @@ from efflab.recipe import TECHNIQUES, entries_of
 
 
 def check_recipe_text(recipe: str) -> None:
-    """Raise ValueError, with a clause, unless `recipe` is JSON as `efflab.to_json` writes it, of whatever techniques."""
+    """Raise ValueError, with a clause, unless `recipe` is JSON as `to_json` writes it, of whatever techniques."""
     try:
         entries_of(recipe)
     except ValueError as error:

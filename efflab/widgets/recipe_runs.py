@@ -9,7 +9,8 @@ from efflab.journal.journal import Kind
 from efflab.lab import Lab
 from efflab.lab.prefixes import Prefix
 from efflab.lab.seeds import SeedRun, over_seeds
-from efflab.recipe import Recipe, to_json
+from efflab.recipe import Recipe
+from efflab.scoreboard import opened_entry, run_entry
 from efflab.training import Epoch, Progress
 from efflab.training.turns import one_thread
 from efflab.widgets.asking import Panel
@@ -17,7 +18,6 @@ from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.recipe_desk import RecipeDesk
 from efflab.widgets.recipe_stage import RecipeStage
 from efflab.widgets.running import Running
-from efflab.widgets.runs import run_entry
 from efflab.widgets.tiles import sentence, test_sentence
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
@@ -146,12 +146,11 @@ class RecipeRuns(Panel):
     def _open_test(self, last: Prefix) -> None:
         evaluation = self.lab.open_test(last.recipe)
         self.test_line.value = test_sentence(evaluation, self.lab.n_test_openings)
-        found = {"recipe": to_json(last.recipe), "score": evaluation.value, "seed": self.lab.seed}
-        self._write("test_opened", found | {"validation": last.preview.evaluation.value})
+        self._write("test_opened", opened_entry(last.recipe, evaluation, self.lab))
 
     def _write_run(self, last: Prefix) -> None:
         if last.recipe and last.report is not None and not last.preview.is_partial:
-            self._write("run", run_entry(last.report, self.lab.name) | {"seed": self.lab.seed})
+            self._write("run", run_entry(last.report, self.lab))
             self.stage.draw_tab()
 
     def _write(self, kind: Kind, value: object) -> None:

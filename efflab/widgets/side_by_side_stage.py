@@ -81,11 +81,11 @@ class SideBySideStage(ipywidgets.VBox):
         self.curves.show_picture(side_by_side_curves(pair, before, self._lab.data.task, self._lab.teaching))
 
     def draw(self, comparison: Comparison) -> None:
-        """Show all that is known of a comparison; its last pair is the one that trained last."""
+        """Show all that is known of a comparison; the thick curves are those of the pair in the tiles."""
         self._comparison = comparison
-        *before, last = comparison.pairs
+        shown = _shown(comparison, self._lab.seed)
         self.draw_rows(comparison)
-        self.draw_training(last, before)
+        self.draw_training(shown, [pair for pair in comparison.pairs if pair is not shown])
         self.seeds.show_picture(seed_differences(comparison.pairs, self._lab.data.task))
         self.verdict = _verdict(comparison, self._lab.teaching, self._lab.seed)
         self.told.value = f"<div class='efflab-verdict'>{escape(self.verdict)} {badge('measured', MEASURED)}</div>"
@@ -161,7 +161,10 @@ class AgreementTab(ipywidgets.VBox):
         alone, taught = _judged(pair)
         judged = {TEACHER: teacher, ALONE: alone, TAUGHT: taught}
         pairs = ((TEACHER, ALONE), (TEACHER, TAUGHT), (ALONE, TAUGHT))
-        rows = [_agreement_row(f"{one}, {other}", agreement(judged[one], judged[other])) for one, other in pairs]
+        rows = [
+            _agreement_row(f"{_whose(one)} and {_whose(other)}", agreement(judged[one], judged[other]))
+            for one, other in pairs
+        ]
         heads = ("networks", "same answer", "95 % interval", "gained", "lost")
         head = "".join(f"<th scope='col'>{name}</th>" for name in heads)
         table = f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -230,6 +233,10 @@ def _verdict(comparison: Comparison, teacher: Evaluation, seed: int) -> str:
     pair = _shown(comparison, seed)
     behind = teacher_text(teacher, _judged(pair)[0]) if pair.is_whole else ""
     return " ".join(part for part in (told, stopped, behind) if part)
+
+
+def _whose(name: str) -> str:
+    return name if name == TEACHER else f"student {name}"
 
 
 def _shown(comparison: Comparison, seed: int) -> Pair:

@@ -29,7 +29,8 @@ from efflab.widgets.answers_of_distillation import fives_look_like
 
 chapter = Chapter("08")
 lab = Lab.open("resnet8-scattered")
-chapter.softened(lab, prediction="fives_look_like", at={"temperature": 4.0}, answer=fives_look_like)
+at, start = {"temperature": 4.0}, {"image": 1000}
+chapter.softened(lab, start=start, prediction="fives_look_like", at=at, answer=fives_look_like)
 
 # %% [markdown]
 # Two things to try:
@@ -168,6 +169,9 @@ chapter.loss_lab(
 )
 
 # %% [markdown]
+# (Two shares are measured: with respect to the student's answers, the logits, and with respect to its weights. The weights are what moves,
+# so that is the one that counts.)
+#
 # - Put one of the two right, and then the other. Which one matters more at temperature 4? Which at 20?
 # - With both right, move the temperature from 1 to 20. How much of the pull is really the teacher's? And with 50 % in place of 90 %?
 #
@@ -291,7 +295,8 @@ chapter.missing(digits, label=3, temperature=4.0, prediction="recall_of_missing"
 # ## 6. When it does not help
 #
 # A teacher may do nothing: you saw that at temperature 1. It may also do harm. Go back to the bench of section 3, set the
-# temperature to 8 again and the epochs to 3 in place of 15. Say what you expect, and press both buttons.
+# temperature to 8 again and the epochs to 3 in place of 15. (That is a training of its own, and not the beginning of the long one: the
+# learning rate rises and falls within its three epochs.) Say what you expect, and press both buttons.
 #
 # <details><summary>What you should have seen</summary>
 #
@@ -308,7 +313,12 @@ chapter.missing(digits, label=3, temperature=4.0, prediction="recall_of_missing"
 # Make a student **under 30 kB packed** that beats itself alone by **at least 1 point**, on average over 3 seeds. The student, the loss
 # and what comes after the training are yours: the student of section 3 has 220 kB as floats. *Alone* is the same recipe, with
 # plain training in place of each step that has a teacher. No hints; several recipes meet it. Both are trained three times when the cell
-# runs, in the background, and that takes about a minute. At least one step must have a teacher.
+# runs, in the background, and that takes about a minute. At least one step must have a teacher. The budget counts the mean; whether three
+# seeds are enough to trust it is said beside it.
+#
+# Bytes are saved by a narrower student, and by what other chapters are about: `share_weights(bits=4)` lets all weights of a layer share 16
+# values ([07](07_deep_compression.ipynb)), and `quantize_weights(bits=4)` puts them on a grid of 16 steps
+# ([05](05_post_training_quantization.ipynb)).
 
 # %%
 from efflab import share_weights
@@ -341,8 +351,8 @@ chapter.paper("hinton2015", yours)
 
 # %% [markdown]
 # Their networks are large: 1,200 units in each layer of the teacher, and 800 in the student's. And their teacher was trained with dropout
-# and jittered images, so that its doubt about the training images is real. Yours has learned its 12,000 images by heart, and must be
-# heated to 8 before it says more than a label.
+# and jittered images, so that its doubt about the training images is real. Yours has learned its 12,000 images by heart, so
+# that at temperature 1 its answers to them are hardly more than labels.
 #
 # Their student alone makes twice the errors of the one that was taught. Nearest to that comes a student with few labels and many images
 # (*Going further*).

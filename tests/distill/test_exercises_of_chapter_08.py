@@ -41,6 +41,9 @@ MISTAKES_IN_LOSS = {
     "t_squared_on_both": lambda s, u, y, t, a: t**2 * mixed(a, bare(s, u, t), F.cross_entropy(s, y)),
     "t_squared_on_labels": lambda s, u, y, t, a: mixed(a, bare(s, u, t), t**2 * F.cross_entropy(s, y)),
     "mean_over_classes": lambda s, u, y, t, a: mixed(a, soft_part(s, u, t, "none").mean(), F.cross_entropy(s, y)),
+    "mean_and_no_t_squared": lambda s, u, y, t, a: mixed(
+        a, soft_part(s, u, t, "none").mean() / t**2, F.cross_entropy(s, y)
+    ),
     "summed": lambda s, u, y, t, a: mixed(a, soft_part(s, u, t, "sum"), F.cross_entropy(s, y)),
     "no_logarithm": lambda s, u, y, t, a: mixed(
         a, t**2 * F.kl_div((s / t).softmax(1), (u / t).softmax(1), reduction="batchmean"), F.cross_entropy(s, y)

@@ -8,6 +8,7 @@ import support
 from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
 from efflab.journal import Journal
 from efflab.lab import measuring
+from efflab.scoreboard import opened_entry
 from efflab.widgets import Chapter, RecipeBench
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
 from efflab.widgets.recipe_runs import EMPTY, N_SEEDS
@@ -177,8 +178,7 @@ def test_opening_the_test_set_is_told_and_written_down_beside_the_validation(ben
     after(bench.open_test)
     assert "Test accuracy" in bench.test_line.value
     opened = bench.journal.latest("test_opened", "recipe").value
-    assert opened["recipe"] == to_json((CUT,))
-    assert opened["validation"] == lab.preview((CUT,)).evaluation.value
+    assert opened == opened_entry((CUT,), lab.open_test((CUT,)), lab)
     after(bench.set, 1, sparsity=0.7)
     assert bench.test_line.value == ""
 
