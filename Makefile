@@ -4,7 +4,7 @@ VENV := .venv/bin
 AXE := .venv/axe/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check lint bench axe clean
+.PHONY: help setup lab test check lint bench wheelhouse axe clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ bench: setup ## the benchmarks, one after the other
 	@found=; for file in benchmarks/[!_]*.py; do \
 	    [ -e "$$file" ] || break; found=1; echo "== $$file"; $(VENV)/python "$$file" || exit 1; \
 	done; [ "$$found" ] || { echo "no benchmark found in benchmarks/"; exit 1; }
+
+wheelhouse: setup ## gather all wheels in wheelhouse/, for a room without internet
+	@$(VENV)/python tools/make_wheelhouse.py
 
 axe: setup $(AXE) ## fetch axe-core with npm, for the accessibility test in the browser
 $(AXE):
