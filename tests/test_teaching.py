@@ -1,0 +1,97 @@
+"""The teacher's kit: each chapter has its page, whose plan fills 50 minutes and which answers all that is asked."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from efflab.questions import load
+
+ROOT = Path(__file__).parent.parent
+TEACHING = ROOT / "docs" / "teaching"
+CHAPTERS = sorted((ROOT / "notebooks" / "src").glob("*.py"))
+HEADINGS = [
+    "In one sentence",
+    "50 minutes",
+    "In a workshop of 3 hours",
+    "Pictures",
+    "Misconceptions",
+    "Answers",
+    "Rubric",
+]
+PLAN = ["minutes", "what", "who"]
+ANSWER = r"(?m)^- `(\w+)`(?: \([^)]+\))?: \S"
+
+
+def page(chapter: Path) -> str:
+    return (TEACHING / f"{chapter.stem[:2]}.md").read_text(encoding="utf-8")
+
+
+def sections(text: str) -> dict[str, str]:
+    """What stands below each heading of the second level, in order."""
+    parts = re.split(r"(?m)^## (.+)\n", text)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def rows(section: str) -> list[list[str]]:
+    """The first table of a section, cell by cell."""
+    lines = re.findall(r"(?m)^\|(.+)\|$", section)
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)] for line in lines]
+
+
+def asked(chapter: str) -> set[str]:
+    questions = load(chapter)
+    return {one.id for group in (questions.predictions, questions.quizzes, questions.checks) for one in group}
+
+
+def test_there_are_chapters_to_teach():
+    assert [path.stem[:2] for path in CHAPTERS][:5] == ["00", "01", "02", "03", "04"]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_page_has_its_chapters_title_and_the_headings_of_the_form(chapter):
+    title = re.findall(r"(?m)^# # (.+)$", chapter.read_text(encoding="utf-8"))[0]
+    assert page(chapter).startswith(f"# {title}\n")
+    assert list(sections(page(chapter))) == HEADINGS
+    assert all(text.strip() for text in sections(page(chapter)).values())
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_plan_fills_50_minutes_in_steps_of_five_and_says_who(chapter):
+    head, rule, *steps = rows(sections(page(chapter))["50 minutes"])
+    assert head == PLAN
+    assert all(set(cell) <= set("-:") for cell in rule)
+    minutes = [int(minutes) for minutes, _, _ in steps]
+    assert all(one > 0 and one % 5 == 0 for one in minutes), minutes
+    assert sum(minutes) == 50
+    assert all(what and who for _, what, who in steps)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_the_pictures_of_a_chapter_are_named_and_each_that_is_named_is_there(chapter):
+    named = {Path(name).name for name in re.findall(r"[\w./-]+\.png", page(chapter))}
+    pictures = ROOT / "notebooks" / "pictures"
+    assert {path.name for path in pictures.glob(f"{chapter.stem[:2]}_*.png")} <= named
+    assert [name for name in named if not (pictures / name).exists()] == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_all_that_a_chapter_asks_is_answered_and_nothing_else_is_named_as_asked(chapter):
+    answers = sections(page(chapter))["Answers"]
+    ids = asked(chapter.stem[:2])
+    assert ids
+    assert ids - set(re.findall(ANSWER, answers)) == set()
+    assert set(re.findall(ANSWER, answers)) - ids == set()
+
+
+def test_every_file_that_the_kit_links_to_is_there():
+    pages = sorted(TEACHING.glob("*.md"))
+    assert len(pages) >= 7
+    links = [(path, link) for path in pages for link in re.findall(r"\]\(([^)#\s]+)\)", path.read_text("utf-8"))]
+    assert links
+    assert [(p.name, link) for p, link in links if "://" not in link and not (p.parent / link).exists()] == []
+
+
+def test_the_kits_first_page_links_to_each_chapters_page():
+    text = (TEACHING / "README.md").read_text(encoding="utf-8")
+    assert [path.stem for path in CHAPTERS if f"]({path.stem[:2]}.md)" not in text] == []
