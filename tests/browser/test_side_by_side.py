@@ -61,7 +61,7 @@ def test_a_learner_predicts_trains_moves_stops_and_trains_more(tmp_path, lab, pa
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('The pictures show temperature 4, soft 0.9, epochs 2')")
     tab.page.evaluate(WATCH)
     press(tab, "Train both")
-    tab.page.wait_for_function("() => window.__seen.length > 3")
+    tab.page.wait_for_function("() => window.__seen.length > 5")  # the records of both arms come in turns
     press(tab, "Stop")
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('stopped early')")
     seen = tab.page.evaluate("() => window.__seen")
