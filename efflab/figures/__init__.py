@@ -22,6 +22,7 @@ from efflab.figures.pareto import pareto
 from efflab.figures.picture import Picture
 from efflab.figures.representations import aligned_points, cka_map
 from efflab.figures.roofline import roofline
+from efflab.figures.scoreboard import scoreboard
 from efflab.figures.seed_differences import seed_differences
 from efflab.figures.seed_scores import seed_scores
 from efflab.figures.sensitivity import sensitivity
@@ -60,6 +61,7 @@ __all__ = [
     "number_line",
     "pareto",
     "roofline",
+    "scoreboard",
     "seed_differences",
     "seed_scores",
     "sensitivity",

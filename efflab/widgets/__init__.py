@@ -17,6 +17,7 @@ from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.missing import Missing
 from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.representations import Representations
+from efflab.widgets.scoreboard import Scoreboard
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
@@ -34,6 +35,7 @@ __all__ = [
     "Missing",
     "RecipeBench",
     "Representations",
+    "Scoreboard",
     "ServingCalculator",
     "SideBySide",
     "Softened",

@@ -31,6 +31,7 @@ from efflab.widgets.machine import MachineCard
 from efflab.widgets.missing import Missing
 from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.representations import Representations
+from efflab.widgets.scoreboard import Scoreboard
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
@@ -86,6 +87,14 @@ class Chapter:
             TypeError: `recipe` is no recipe.
         """
         return RecipeBench(lab, recipe, journal=self.journal, chapter=self.chapter)
+
+    def scoreboard(self) -> Scoreboard:
+        """The runs of all chapters in this journal.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return Scoreboard(self.journal)
 
     def states(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> FourStates:
         """One pruned network in four states. `prediction` is asked for first; options: as for `FourStates`.

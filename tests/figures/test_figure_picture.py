@@ -1,6 +1,7 @@
 """Rules that every picture keeps."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -35,6 +36,7 @@ from efflab.figures import (
     number_line,
     pareto,
     roofline,
+    scoreboard,
     seed_scores,
     sensitivity,
     soft_answer,
@@ -54,6 +56,7 @@ from efflab.lab.missing import MissingClass, Unshown
 from efflab.lab.prefixes import Prefix
 from efflab.lab.seeds import SeedRun
 from efflab.prune import Point
+from efflab.scoreboard import Run as StoredRun
 from efflab.training import Epoch
 from tests.figures.grid_results import FOUND, READ, STEPS, errors
 from tests.figures.test_figure_loss_terms import FOUND as LANDSCAPES
@@ -75,6 +78,9 @@ NAMED = (
     "waterfall",
 )
 """Pictures whose vertical axis has the names of the layers, or of the steps, which say it."""
+
+
+STORED = StoredRun(1, "", "03", "net", "data", "[]", 0, 0.9, 0.88, 0.92, 1000, 5, None, None, None, None, "")
 
 
 @pytest.fixture
@@ -124,13 +130,14 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "bias curve": bias_curve(unshown, 1.0),
         "CKA": cka_map(cka, "a", "c"),
         "waterfall": waterfall([Prefix((), trail[0])], Classification()),
+        "scoreboard": scoreboard([STORED, replace(STORED, score=0.8)], "packed_bytes", Classification(), STORED),
         "seed scores": seed_scores([SeedRun(i, trail[0], False) for i in range(3)], Classification()),
         "aligned points": aligned_points(points, torch.arange(9) % 3, ("x", "y", "z"), "a", "b"),
     }
 
 
 def test_plotly_finds_every_figure_valid(pictures):
-    assert len(pictures) == 36
+    assert len(pictures) == 37
     for name, picture in pictures.items():
         checked = go.Figure(picture.figure.to_dict())  # raises for a property or a value that plotly does not know
         assert len(checked.data) == len(picture.figure.data), name

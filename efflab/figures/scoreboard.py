@@ -1,0 +1,89 @@
+"""All runs on one kind of data: the score over what a run costs, the front, and the run that is chosen."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from efflab.data import Classification
+from efflab.figures.axes import score_axis
+from efflab.figures.picture import MAX_POINTS, MAX_ROWS, Picture, draw
+from efflab.figures.text import fixed, score_text
+from efflab.figures.theme import BASE, NOW, TUNED, Json
+from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, recipe_text
+
+NO_RUN = "No run of this kind is in the journal yet."
+N_SAID = 4
+"""Runs of the front that the sentence names; the table has all."""
+
+
+def scoreboard(runs: Sequence[Run], cost: Cost, task: Classification, chosen: Run | None = None) -> Picture:
+    """Each run as a point, those that no other beats joined by a line, and the chosen one large.
+
+    runs: on one kind of data, and where the cost is a time, at one batch. Those without the cost are left out; of very
+    many, the front and the newest are drawn.
+    """
+    known = [run for run in runs if cost_of(run, cost) is not None]
+    if not known:
+        hidden = {"visible": False}
+        note = {"text": NO_RUN, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+        figure = draw([], {"xaxis": hidden, "yaxis": hidden, "annotations": [note]})
+        return Picture(figure, NO_RUN, _table([], [], cost, task))
+    best = front(known, cost)
+    on_front = set(best)
+    others = [run for run in known if run not in on_front][-MAX_POINTS:]
+    line: Json = {"mode": "lines+markers", "name": "front: none is better and costs less"}
+    line |= {"line": {"color": TUNED, "shape": "hv"}}
+    traces = [
+        _points(others, cost, task) | {"mode": "markers", "name": "other runs", "marker": _marker(BASE, "circle-open")},
+        _points(best[-MAX_POINTS:], cost, task) | line | {"marker": _marker(TUNED, "circle")},
+    ]
+    if chosen in known:
+        look = _marker(NOW, "diamond") | {"size": 16}
+        traces.append(_points([chosen], cost, task) | {"mode": "markers", "name": "chosen", "marker": look})
+    axis = {"title": {"text": COSTS[cost].text}, "type": "log"}
+    layout = {"xaxis": axis, "yaxis": score_axis(task), "showlegend": True}
+    return Picture(draw(traces, layout), _sentence(known, best, cost, task), _table(known, best, cost, task))
+
+
+def cost_text(run: Run, cost: Cost) -> str:
+    """What a run costs, with its unit; empty where it is not known."""
+    value = cost_of(run, cost)
+    if value is None:
+        return ""
+    text = f"{value:,.0f}" if value >= 1000 else fixed(value, 0 if float(value).is_integer() else 3)
+    return f"{text} {COSTS[cost].unit}"
+
+
+def _marker(colour: str, symbol: str) -> Json:
+    return {"color": colour, "symbol": symbol, "size": 10}
+
+
+def _points(runs: Sequence[Run], cost: Cost, task: Classification) -> Json:
+    return {
+        "type": "scatter",
+        "x": [cost_of(run, cost) for run in runs],
+        "y": [run.score * task.per_unit for run in runs],
+        "hovertemplate": f"%{{y:.1f}} {task.unit}, %{{x:.4~g}} {COSTS[cost].unit}<extra></extra>",
+    }
+
+
+def _sentence(known: Sequence[Run], best: Sequence[Run], cost: Cost, task: Classification) -> str:
+    named = "; ".join(f"{score_text(run.score, task)} at {cost_text(run, cost)}" for run in best[:N_SAID])
+    more = f"; and {len(best) - N_SAID} more" if len(best) > N_SAID else ""
+    count = f"{len(known):,} run{'s' if len(known) > 1 else ''}"
+    return f"Of {count}, {len(best)} not beaten in both {task.score_name} and {COSTS[cost].label}: {named}{more}."
+
+
+def _table(known: Sequence[Run], best: Sequence[Run], cost: Cost, task: Classification) -> pd.DataFrame:
+    on_front = set(best)
+    rows = [
+        (
+            recipe_text(run.recipe),
+            run.network,
+            score_text(run.score, task),
+            cost_text(run, cost),
+            "yes" if run in on_front else "",
+        )
+        for run in list(known)[: -MAX_ROWS - 1 : -1]
+    ]
+    return pd.DataFrame(rows, columns=["recipe", "network", task.score_name, COSTS[cost].text, "on the front"])

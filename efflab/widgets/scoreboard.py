@@ -1,0 +1,183 @@
+"""The scoreboard: one's own runs from all chapters, what they cost, and those that no other beats.
+
+A click on a point chooses a run: its recipe, its seed and its code are below, and the recipe bench opens with it.
+"""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import ipywidgets
+
+from efflab import models
+from efflab.data import Classification
+from efflab.figures import scoreboard
+from efflab.figures.scoreboard import cost_text
+from efflab.figures.text import score_text
+from efflab.journal import Journal
+from efflab.knobs import Choice
+from efflab.lab import Lab
+from efflab.recipe import from_json, script, to_line
+from efflab.scoreboard import COSTS, Cost, Run, cost_of, recipe_text, runs_of, select
+from efflab.scoreboard.report import write_report
+from efflab.scoreboard.table import write_csv
+from efflab.widgets.controls import Control
+from efflab.widgets.desk import Desk
+from efflab.widgets.live_figure import Clicked
+from efflab.widgets.live_panel import LivePanel
+from efflab.widgets.parts import button, code_html
+from efflab.widgets.recipe_bench import RecipeBench
+from efflab.widgets.view import PictureView
+
+EVERY = "all networks"
+NO_RUN = "No run is in the journal yet: measure one in any chapter, and press Read again."
+CHOOSE = "Click a point for its recipe, seed and code."
+TIMED: tuple[Cost, ...] = ("ms", "joules")
+"""Costs that can be compared at one batch only."""
+TASK = Classification()
+"""A run does not say its task yet, and all data of the course are classified."""
+CSV, REPORT = "efflab-runs.csv", "efflab-report.html"
+KINDS: dict[str, Cost] = {about.text: cost for cost, about in COSTS.items()}
+"""The costs by the words of their axis."""
+
+
+class Scoreboard(LivePanel):
+    """All runs of a journal. Make one with `Scoreboard()`, or `chapter.scoreboard()`.
+
+    folder: where the two exports are written; the folder of the notebook if not given.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+
+    def __init__(self, journal: Journal | None = None, *, folder: Path | None = None) -> None:
+        self.journal, self.folder = journal or Journal(), folder or Path()
+        self.runs: tuple[Run, ...] = ()
+        self.chosen: Run | None = None
+        self._read()
+        self.board, self.detail = PictureView(height=380), ipywidgets.HTML()
+        self.place = ipywidgets.VBox([])
+        self.board.on_clicked(self.choose_point)
+        buttons = [
+            button("Read again", self.read_again, "takes the runs that were measured since"),
+            button("Open in the recipe bench", self.open_bench, "the recipe that is chosen, step by step"),
+            button("Write the runs as CSV", self.export_csv, f"writes {CSV} beside the notebook"),
+            button("Write the report", self.export_report, f"writes {REPORT}: predictions, answers and runs"),
+        ]
+        desk = Desk(_controls(self.runs), [], buttons, self.project)
+        super().__init__(None, desk, [self.board, self.detail, self.place])
+
+    @property
+    def cost(self) -> Cost:
+        """What is along the axis."""
+        return KINDS[str(self.settings["cost"])]
+
+    @property
+    def selected(self) -> tuple[Run, ...]:
+        """The runs that the controls ask for."""
+        found = self.settings
+        network = None if found["network"] == EVERY else str(found["network"])
+        batch = int(str(found["batch"])) if self.cost in TIMED else None
+        return select(self.runs, data=str(found["data"]), network=network, batch=batch)
+
+    def refresh(self) -> None:
+        """Draw the runs that the controls ask for."""
+        self.clear_error()
+        self._submit("board", lambda stale: self._draw())
+
+    def read_again(self) -> None:
+        """Take the runs that were written down since.
+
+        What can be chosen grows with them: a new cell shows new networks.
+        """
+        self._read()
+        self.refresh()
+
+    def choose(self, run: Run | None) -> None:
+        """Show a run's recipe, seed and code; None for none."""
+        self.chosen = run
+        self.refresh()
+
+    def choose_point(self, point: Clicked) -> None:
+        """Choose the run that is drawn at a point."""
+        x, y = float(point.x), float(point.y)
+        costs = [(run, cost_of(run, self.cost)) for run in self.selected]
+        near = [run for run, value in costs if value is not None and math.isclose(value, x, rel_tol=1e-6)]
+        self.choose(min(near, key=lambda run: abs(run.score * TASK.per_unit - y), default=None))
+
+    def open_bench(self) -> None:
+        """Open the recipe bench with the run that is chosen; one of your own network is told how to be pasted."""
+        self.clear_error()
+        if self.chosen is None:
+            self.show_error(ValueError("Choose a run first: click its point."))
+            return
+        self._submit("bench", lambda stale: self._open(self.chosen))
+
+    def export_csv(self) -> None:
+        """Write the runs that are shown for a spreadsheet."""
+        self._submit("csv", lambda stale: self._say_written(write_csv(self.folder / CSV, self.selected)))
+
+    def export_report(self) -> None:
+        """Write the page that a learner hands in."""
+        path = self.folder / REPORT
+        self._submit("report", lambda stale: self._say_written(write_report(path, self.journal, overwrite=True)))
+
+    # What the worker does.
+
+    def _read(self) -> None:
+        self.runs, _ = runs_of(self.journal.entries(kind="run"))
+
+    def _say_written(self, path: Path) -> None:
+        self.readout.sentence = f"Written: {path}"
+
+    def _draw(self) -> None:
+        shown = self.selected
+        if not self.runs:
+            self.board.hide()
+            self.detail.value = ""
+            self._tell(NO_RUN)
+            self.readout.sentence = NO_RUN
+            return
+        picture = scoreboard(shown, self.cost, TASK, self.chosen)
+        self.board.show_picture(picture)
+        self.readout.sentence = picture.sentence
+        counts = f"{len(self.runs):,} runs in the journal; shown are {len(shown):,} on {self.settings['data']}"
+        self._tell(f"{counts}. {CHOOSE}")
+        self.detail.value = _detail(self.chosen) if self.chosen else ""
+
+    def _open(self, run: Run | None) -> None:
+        if run is None:
+            return
+        recipe = from_json(run.recipe)
+        if run.network not in models.names():
+            raise ValueError(f"{run.network} is a network of your own: paste the line below into its recipe bench")
+        lab = Lab.open(run.network, seed=run.seed or 0)
+        self.place.children = (RecipeBench(lab, recipe, journal=self.journal),)
+
+
+def _controls(runs: Sequence[Run]) -> dict[str, Control]:
+    """What can be chosen among the runs that there are; with the newest run's data to begin with."""
+    data = list(dict.fromkeys(run.data for run in runs if run.data)) or ["-"]
+    networks = [EVERY, *dict.fromkeys(run.network for run in runs if run.network)]
+    batches = sorted({run.batch for run in runs if run.batch is not None}) or [1]
+    newest = next((run.data for run in reversed(runs) if run.data), data[0])
+    return {
+        "data": Control("data", Choice(tuple(data), "what the networks were judged on"), newest),
+        "network": Control("network", Choice(tuple(networks), "the base of the runs"), EVERY),
+        "cost": Control("cost", Choice(tuple(KINDS), "what is along the axis"), next(iter(KINDS))),
+        "batch": Control("batch", Choice(tuple(map(str, batches)), "images in a run that was timed"), str(batches[0])),
+    }
+
+
+def _detail(run: Run) -> str:
+    """A run in words and as code."""
+    seed = 0 if run.seed is None else run.seed
+    recipe = from_json(run.recipe)
+    costs = "; ".join(f"{about.label} {text}" for cost, about in COSTS.items() if (text := cost_text(run, cost)))
+    return (
+        f"<div class='efflab-verdict'>{escape(recipe_text(run.recipe))} on {escape(run.network)}, seed {seed}, chapter "
+        f"{escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data. "
+        f"{escape(costs)}.</div>{code_html(to_line(recipe), 'the recipe')}"
+        f"{code_html(script(recipe, seed=seed), 'the calls')}"
+    )

@@ -1,0 +1,143 @@
+"""The scoreboard without a browser: what is shown of which runs, a chosen one, and what is written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from efflab import Lab, fine_tune, prune_weights, step, to_json, to_line
+from efflab.journal import Journal
+from efflab.scoreboard import COSTS
+from efflab.widgets import Scoreboard
+from efflab.widgets.live_figure import Clicked
+from efflab.widgets.scoreboard import CSV, NO_RUN, REPORT
+from efflab.widgets.worker import worker
+
+SECONDS = 60
+SMALL, LARGE = (step(prune_weights, sparsity=0.9),), (step(prune_weights, sparsity=0.5), step(fine_tune, epochs=1))
+
+
+def entry(recipe, score: float, n_bytes: int, ms: float | None = None, **changes) -> dict[str, object]:
+    timed = {"file_bytes": 9000, "batch": 1, "ms": ms, "base_ms": 1.0, "verdict": "2.0x faster"} if ms else {}
+    about = {"network": "mlp-digits", "data": "digits", "recipe": to_json(recipe), "seed": 0, "macs": 1000}
+    return {
+        **about,
+        "score": score,
+        "low": score - 0.02,
+        "high": score + 0.02,
+        "packed_bytes": n_bytes,
+        **timed,
+        **changes,
+    }
+
+
+@pytest.fixture
+def journal(tmp_path) -> Journal:
+    made = Journal(tmp_path / "journal.sqlite")
+    runs = [
+        entry(SMALL, 0.80, 1000, 0.2),
+        entry(LARGE, 0.95, 5000, 0.3),
+        entry(SMALL, 0.70, 2000, 0.4),
+        entry(LARGE, 0.90, 4000, network="mine <b>", data="faces"),
+    ]
+    for run in runs:
+        made.record("run", "r", run, chapter="03")
+    return made
+
+
+@pytest.fixture
+def board(journal, tmp_path) -> Iterator[Scoreboard]:
+    made = Scoreboard(journal, folder=tmp_path)
+    worker().wait(SECONDS)
+    yield made
+    worker().wait(SECONDS)
+
+
+def after(act, *arguments, **settings) -> None:
+    act(*arguments, **settings)
+    worker().wait(SECONDS)
+
+
+def test_runs_on_other_data_are_never_in_one_picture(board):
+    assert board.settings["data"] == "faces"  # that of the newest run
+    assert len(board.selected) == 1
+    after(board.set, data="digits")
+    assert [run.score for run in board.selected] == [0.80, 0.95, 0.70]
+    said = "Of 3 runs, 2 not beaten in both accuracy and size, packed: 80.0 % at 1,000 bytes; 95.0 % at 5,000 bytes."
+    assert board.readout.sentence == said
+    assert list(board.board.shown.table["on the front"]) == ["", "yes", "yes"]  # newest first
+
+
+def test_another_cost_is_another_axis_and_says_where_it_comes_from(board):
+    after(board.set, data="digits", cost=COSTS["ms"].text)
+    assert board.board.shown.figure.layout.xaxis.title.text == "time of one run (ms, measured)"
+    assert "80.0 % at 0.200 ms" in board.readout.sentence
+    after(board.set, cost=COSTS["joules"].text)
+    assert "estimated" in board.board.shown.figure.layout.xaxis.title.text
+
+
+def test_a_network_can_be_picked(board):
+    after(board.set, data="digits", network="mine <b>")
+    assert board.selected == ()
+    assert board.readout.sentence == "No run of this kind is in the journal yet."
+
+
+def test_a_click_shows_recipe_seed_and_code_and_large_in_the_picture(board):
+    after(board.set, data="digits")
+    after(board.choose_point, Clicked(5000, 95.0, 1, 1))
+    assert board.chosen.score == 0.95
+    assert "fine_tune" in board.detail.value
+    assert "seed 0" in board.detail.value
+    assert to_line(LARGE).replace("'", "&#x27;") in board.detail.value
+    assert "chosen" in [trace.name for trace in board.board.shown.figure.data]
+
+
+def test_a_name_with_html_in_it_is_text(board):
+    after(board.choose, board.selected[0])
+    assert "mine &lt;b&gt;" in board.detail.value
+    assert "mine <b>" not in board.detail.value
+
+
+def test_the_chosen_recipe_opens_in_its_bench(board):
+    after(board.set, data="digits")
+    after(board.choose, board.selected[0])
+    after(board.open_bench)
+    (bench,) = board.place.children
+    assert bench.recipe == SMALL
+    assert bench.lab.name == "mlp-digits"
+    assert bench.prefixes[-1].preview.evaluation.value == Lab.open("mlp-digits").preview(SMALL).evaluation.value
+
+
+def test_a_network_of_ones_own_and_no_choice_are_told(board):
+    after(board.open_bench)
+    assert board.readout.error == "Choose a run first: click its point."
+    after(board.choose, board.selected[0])
+    after(board.open_bench)
+    assert "mine <b> is a network of your own" in board.readout.error
+    assert board.place.children == ()
+
+
+def test_both_files_are_written_and_named(board, tmp_path):
+    after(board.set, data="digits")
+    after(board.export_csv)
+    assert board.readout.sentence == f"Written: {tmp_path / CSV}"
+    assert len(Path(tmp_path / CSV).read_text(encoding="utf-8-sig").splitlines()) == 4
+    after(board.export_report)
+    assert board.readout.sentence == f"Written: {tmp_path / REPORT}"
+    assert "<html" in (tmp_path / REPORT).read_text(encoding="utf-8")
+
+
+def test_runs_that_were_measured_since_are_read(board, journal):
+    journal.record("run", "r", entry(SMALL, 0.99, 100, 0.1), chapter="03")
+    after(board.read_again)
+    after(board.set, data="digits")
+    assert "99.0 % at 100 bytes" in board.readout.sentence
+
+
+def test_an_empty_journal_says_what_to_do(tmp_path):
+    board = Scoreboard(Journal(tmp_path / "empty.sqlite"), folder=tmp_path)
+    worker().wait(SECONDS)
+    assert board.readout.sentence == NO_RUN
+    assert board.board.shown is None
+    after(board.export_report)
+    assert "there is no report yet" in board.readout.error
