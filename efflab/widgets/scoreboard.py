@@ -5,6 +5,7 @@ A click on a point chooses a run: its recipe, its seed and its code are below, a
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -37,6 +38,8 @@ TIMED: tuple[Cost, ...] = ("ms", "joules")
 """Costs that can be compared at one batch only."""
 TASK = Classification()
 """A run does not say its task yet, and all data of the course are classified."""
+NOT_WRITTEN = "not written down"
+"""The data of an older run of one's own network."""
 CSV, REPORT = "efflab-runs.csv", "efflab-report.html"
 KINDS: dict[str, Cost] = {about.text: cost for cost, about in COSTS.items()}
 """The costs by the words of their axis."""
@@ -56,7 +59,8 @@ class Scoreboard(LivePanel):
         self.runs: tuple[Run, ...] = ()
         self.chosen: Run | None = None
         self._read()
-        self.board, self.detail = PictureView(height=380), ipywidgets.HTML()
+        self.board, self.detail, self.code = PictureView(height=380), ipywidgets.HTML(), ipywidgets.HTML()
+        self.code.add_class("efflab-wide")
         self.place = ipywidgets.VBox([])
         self.board.on_clicked(self.choose_point)
         buttons = [
@@ -66,7 +70,7 @@ class Scoreboard(LivePanel):
             button("Write the report", self.export_report, f"writes {REPORT}: predictions, answers and runs"),
         ]
         desk = Desk(_controls(self.runs), [], buttons, self.project)
-        super().__init__(None, desk, [self.board, self.detail, self.place])
+        super().__init__(None, desk, [self.board, self.detail, self.code, self.place])
 
     @property
     def cost(self) -> Cost:
@@ -126,7 +130,8 @@ class Scoreboard(LivePanel):
     # What the worker does.
 
     def _read(self) -> None:
-        self.runs, _ = runs_of(self.journal.entries(kind="run"))
+        runs, _ = runs_of(self.journal.entries(kind="run"))
+        self.runs = tuple(run if run.data else replace(run, data=_data_of(run.network)) for run in runs)
 
     def _say_written(self, path: Path) -> None:
         self.readout.sentence = f"Written: {path}"
@@ -135,7 +140,7 @@ class Scoreboard(LivePanel):
         shown = self.selected
         if not self.runs:
             self.board.hide()
-            self.detail.value = ""
+            self.detail.value = self.code.value = ""
             self._tell(NO_RUN)
             self.readout.sentence = NO_RUN
             return
@@ -144,7 +149,7 @@ class Scoreboard(LivePanel):
         self.readout.sentence = picture.sentence
         counts = f"{len(self.runs):,} runs in the journal; shown are {len(shown):,} on {self.settings['data']}"
         self._tell(f"{counts}. {CHOOSE}")
-        self.detail.value = _detail(self.chosen) if self.chosen else ""
+        self.detail.value, self.code.value = _detail(self.chosen) if self.chosen else ("", "")
 
     def _open(self, run: Run | None) -> None:
         if run is None:
@@ -170,14 +175,19 @@ def _controls(runs: Sequence[Run]) -> dict[str, Control]:
     }
 
 
-def _detail(run: Run) -> str:
-    """A run in words and as code."""
+def _data_of(network: str) -> str:
+    """What a network of an older run was judged on, which nobody wrote down: a checkpoint's name says it."""
+    return models.card(network).data if network in models.names() else NOT_WRITTEN
+
+
+def _detail(run: Run) -> tuple[str, str]:
+    """A run in words, and as code."""
     seed = 0 if run.seed is None else run.seed
     recipe = from_json(run.recipe)
     costs = "; ".join(f"{about.label} {text}" for cost, about in COSTS.items() if (text := cost_text(run, cost)))
-    return (
+    words = (
         f"<div class='efflab-verdict'>{escape(recipe_text(run.recipe))} on {escape(run.network)}, seed {seed}, chapter "
         f"{escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data. "
-        f"{escape(costs)}.</div>{code_html(to_line(recipe), 'the recipe')}"
-        f"{code_html(script(recipe, seed=seed), 'the calls')}"
+        f"{escape(costs)}.</div>"
     )
+    return words, code_html(to_line(recipe), "the recipe") + code_html(script(recipe, seed=seed), "the calls")

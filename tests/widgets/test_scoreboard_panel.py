@@ -88,7 +88,7 @@ def test_a_click_shows_recipe_seed_and_code_and_large_in_the_picture(board):
     assert board.chosen.score == 0.95
     assert "fine_tune" in board.detail.value
     assert "seed 0" in board.detail.value
-    assert to_line(LARGE).replace("'", "&#x27;") in board.detail.value
+    assert to_line(LARGE).replace("'", "&#x27;") in board.code.value
     assert "chosen" in [trace.name for trace in board.board.shown.figure.data]
 
 
@@ -132,6 +132,19 @@ def test_runs_that_were_measured_since_are_read(board, journal):
     after(board.read_again)
     after(board.set, data="digits")
     assert "99.0 % at 100 bytes" in board.readout.sentence
+
+
+@pytest.mark.parametrize(("network", "data"), [("cnn-scattered", "scattered"), ("mine", "not written down")])
+def test_an_older_run_did_not_say_its_data_and_a_checkpoint_does(tmp_path, network, data):
+    old = entry(SMALL, 0.9, 1000, network=network)
+    del old["data"], old["seed"], old["macs"]
+    journal = Journal(tmp_path / "old.sqlite")
+    journal.record("run", "r", old, chapter="03")
+    board = Scoreboard(journal, folder=tmp_path)
+    worker().wait(SECONDS)
+    assert board.settings["data"] == data
+    assert len(board.selected) == 1
+    assert "Of 1 run, 1 not beaten" in board.readout.sentence
 
 
 def test_an_empty_journal_says_what_to_do(tmp_path):
