@@ -43,6 +43,13 @@ def draw(traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.F
     )
 
 
+def nothing_yet(sentence: str, table: pd.DataFrame) -> Picture:
+    """A picture without axes that says why there is nothing to see. table: with its heads, and no row."""
+    hidden = {"visible": False}
+    note = {"text": sentence, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+    return Picture(draw([], {"xaxis": hidden, "yaxis": hidden, "annotations": [note]}), sentence, table)
+
+
 def array(values: Sequence[float | str]) -> Sequence[float | str] | NDArray[np.float64]:
     """Numbers as an array, which plotly copies and packs faster than a list; texts stay a list."""
     return values if values and isinstance(values[0], str) else np.asarray(values, dtype=np.float64)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from efflab.data import Classification
 from efflab.figures.axes import score_axis
-from efflab.figures.picture import MAX_POINTS, MAX_ROWS, Picture, draw
+from efflab.figures.picture import MAX_POINTS, MAX_ROWS, Picture, draw, nothing_yet
 from efflab.figures.text import fixed, score_text
 from efflab.figures.theme import BASE, NOW, TUNED, Json
 from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, recipe_text
@@ -24,10 +24,7 @@ def scoreboard(runs: Sequence[Run], cost: Cost, task: Classification, chosen: Ru
     """
     known = [run for run in runs if cost_of(run, cost) is not None]
     if not known:
-        hidden = {"visible": False}
-        note = {"text": NO_RUN, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-        figure = draw([], {"xaxis": hidden, "yaxis": hidden, "annotations": [note]})
-        return Picture(figure, NO_RUN, _table([], [], cost, task))
+        return nothing_yet(NO_RUN, _table([], [], cost, task))
     best = front(known, cost)
     on_front = set(best)
     others = [run for run in known if run not in on_front][-MAX_POINTS:]
@@ -71,7 +68,8 @@ def _sentence(known: Sequence[Run], best: Sequence[Run], cost: Cost, task: Class
     named = "; ".join(f"{score_text(run.score, task)} at {cost_text(run, cost)}" for run in best[:N_SAID])
     more = f"; and {len(best) - N_SAID} more" if len(best) > N_SAID else ""
     count = f"{len(known):,} run{'s' if len(known) > 1 else ''}"
-    return f"Of {count}, {len(best)} not beaten in both {task.score_name} and {COSTS[cost].label}: {named}{more}."
+    both = f"{task.score_name} and {COSTS[cost].label} ({COSTS[cost].badge})"
+    return f"Of {count}, {len(best)} not beaten in both {both}: {named}{more}."
 
 
 def _table(known: Sequence[Run], best: Sequence[Run], cost: Cost, task: Classification) -> pd.DataFrame:

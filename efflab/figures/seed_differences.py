@@ -13,7 +13,7 @@ import pandas as pd
 
 from efflab.data import Classification
 from efflab.figures.axes import FIXED, interval_band
-from efflab.figures.picture import MAX_ROWS, Picture, draw
+from efflab.figures.picture import MAX_ROWS, Picture, draw, nothing_yet
 from efflab.figures.text import difference_text, score_text, signed_interval_text
 from efflab.figures.theme import BASE, NOW, Json
 from efflab.lab.side_by_side import ENOUGH_SEEDS, Pair, Verdict, verdict
@@ -34,10 +34,7 @@ def seed_differences(pairs: Sequence[Pair], task: Classification) -> Picture:
     whole = [pair for pair in pairs if pair.is_whole]
     done = [(pair.seed, pair.difference) for pair in whole if pair.difference]
     if not done:
-        hidden = {"visible": False}
-        note = {"text": NONE_YET, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-        figure = draw([], {"xaxis": hidden, "yaxis": hidden, "annotations": [note]})
-        return Picture(figure, NONE_YET, _table([], None, task))
+        return nothing_yet(NONE_YET, _table([], None, task))
     found = verdict(whole)
     ends = [-0.5, len(done) - 0.5]
     traces = [_zero(ends), *(_mean(found, ends, task) if found.is_enough else []), _points(done, task)]

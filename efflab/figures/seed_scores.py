@@ -12,7 +12,7 @@ import pandas as pd
 
 from efflab.data import Classification
 from efflab.figures.axes import FIXED, interval_band
-from efflab.figures.picture import MAX_ROWS, Picture, draw
+from efflab.figures.picture import MAX_ROWS, Picture, draw, nothing_yet
 from efflab.figures.text import interval_text, score_text
 from efflab.figures.theme import NOW, Json
 from efflab.lab.seeds import SeedRun, Spread, spread_of
@@ -33,11 +33,7 @@ def seed_scores(runs: Sequence[SeedRun], task: Classification) -> Picture:
     """
     whole = [run for run in runs if run.is_whole]
     if not whole:
-        hidden = {"visible": False}
-        note = {"text": NONE_YET, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-        return Picture(
-            draw([], {"xaxis": hidden, "yaxis": hidden, "annotations": [note]}), NONE_YET, _table([], None, task)
-        )
+        return nothing_yet(NONE_YET, _table([], None, task))
     spread = spread_of(whole)
     ends = [-0.5, len(whole) - 0.5]
     traces = [*(_mean(spread, ends, task) if _is_enough(spread) else []), _points(whole, task)]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # only the types of what is drawn
     from efflab.lab.prefixes import Prefix
 
 BASE_ROW = "base"
-SHORTER = ("no measurable difference", "no difference")
-"""What stands in the picture for a verdict that is too long beside a bar; the table has the long one."""
 NOT_YET, NOT_POSSIBLE = "not timed yet", "not possible"
 DOMAINS = ([0.0, 0.27], [0.34, 0.64], [0.71, 1.0])
 """Which part of the width bytes, milliseconds and score take."""
@@ -122,7 +120,8 @@ def _time_text(one: "Prefix", prefixes: "Sequence[Prefix]") -> str:
         return NOT_POSSIBLE if one.reason else NOT_YET
     if one.report is None or not one.recipe:
         return ms_text(time)
-    return f"{ms_text(time)}<br> {one.report.speed.verdict.replace(*SHORTER)}"
+    speed = one.report.speed
+    return f"{ms_text(time)}<br> {speed.verdict if speed.is_different else 'no difference'}"  # the table has it in full
 
 
 def _short(one: "Prefix") -> str:
@@ -138,7 +137,7 @@ def _sentence(prefixes: "Sequence[Prefix]", task: Classification) -> str:
         f"{_time_text(one, prefixes).replace('<br>', ',')}, {score_text(one.preview.evaluation.value, task)}"
         for one in prefixes
     ]
-    return f"{'; '.join(said)} {task.score_name} on validation data."
+    return f"{'; '.join(said)} {task.score_name} on validation data. Times and scores are measured, bytes computed."
 
 
 def _table(prefixes: "Sequence[Prefix]", task: Classification) -> pd.DataFrame:

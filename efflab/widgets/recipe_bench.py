@@ -77,6 +77,7 @@ class RecipeBench(RecipeRuns):
             TypeError: it is no recipe.
         """
         check_recipe(recipe)
+        self.clear_error()
         self.desk.put(recipe)
         self.refresh()
 
@@ -98,7 +99,8 @@ class RecipeBench(RecipeRuns):
         card = self.desk.card(number)
         self.desk.move(number, by)
         self.refresh()
-        self._focus(card.up if by < 0 else card.down)
+        first, second = (card.up, card.down) if by < 0 else (card.down, card.up)
+        self._focus(second if first.disabled else first)  # at an end the one that was pressed is dead
 
     def remove(self, number: int) -> None:
         """Take a step away.

@@ -97,9 +97,7 @@ class RecipeRuns(Panel):
         self.readout.sentence = told if n < len(recipe) or not recipe else sentence(last.preview, last.report)
 
     def _train(self, recipe: Recipe, progress: Progress, stale: Stale) -> Turns:
-        for n in range(1, len(recipe) + 1):
-            if self.lab.knows(recipe[:n]) and self.lab.is_partial(recipe[:n]):
-                self.lab.forget(recipe[:n])  # somebody stopped it: it runs to its end now
+        self.lab.forget_stopped(recipe)  # it runs to its end now
         yield from self._locked(self.running.follow(lambda one: self._run(recipe, one), progress), TRAINING)
         yield from self._follow(recipe, len(recipe), stale)
 

@@ -32,7 +32,7 @@ from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.view import PictureView
 
 EVERY = "all networks"
-NO_RUN = "No run is in the journal yet: measure one in any chapter, and press Read again."
+NO_RUN = "No run is in the journal yet: measure one in any chapter, and run this cell again."
 CHOOSE = "Click a point for its recipe, seed and code."
 TIMED: tuple[Cost, ...] = ("ms", "joules")
 """Costs that can be compared at one batch only."""
@@ -149,7 +149,9 @@ class Scoreboard(LivePanel):
         self.readout.sentence = picture.sentence
         counts = f"{len(self.runs):,} runs in the journal; shown are {len(shown):,} on {self.settings['data']}"
         self._tell(f"{counts}. {CHOOSE}")
-        self.detail.value, self.code.value = _detail(self.chosen) if self.chosen else ("", "")
+        self.detail.value = self.code.value = ""  # if the new one cannot be read, no old one stays
+        if self.chosen:
+            self.detail.value, self.code.value = _detail(self.chosen)
 
     def _open(self, run: Run | None) -> None:
         if run is None:
@@ -184,10 +186,12 @@ def _detail(run: Run) -> tuple[str, str]:
     """A run in words, and as code."""
     seed = 0 if run.seed is None else run.seed
     recipe = from_json(run.recipe)
-    costs = "; ".join(f"{about.label} {text}" for cost, about in COSTS.items() if (text := cost_text(run, cost)))
+    costs = "; ".join(
+        f"{about.label} {text} ({about.badge})" for cost, about in COSTS.items() if (text := cost_text(run, cost))
+    )
     words = (
         f"<div class='efflab-verdict'>{escape(recipe_text(run.recipe))} on {escape(run.network)}, seed {seed}, chapter "
-        f"{escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data. "
-        f"{escape(costs)}.</div>"
+        f"{escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data "
+        f"(measured). {escape(costs)}.</div>"
     )
     return words, code_html(to_line(recipe), "the recipe") + code_html(script(recipe, seed=seed), "the calls")

@@ -44,6 +44,7 @@ def test_a_recipe_is_built_ordered_run_and_pasted_by_keyboard_alone(tmp_path, la
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('Step 2, fine tune, trains: press Run')")
     tab.page.wait_for_selector("label:has-text('1. prune weights')")
+    tab.page.wait_for_function("() => document.activeElement.innerText === 'Down'")  # Up is dead at the top
     press(tab, "Run")
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('50 % of the weights removed, then fine tune')")
     tab.page.wait_for_selector(MEASURED)
