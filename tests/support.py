@@ -124,7 +124,7 @@ class AnsweringStopwatch(TorchStopwatch):
         if stale is not None and stale():
             return None
         self.asked.append((base.path.name, now.path.name, now.n_bytes, settings["batch"], settings["threads"]))
-        return product(0.5, 1.0).speed
+        return product(0.5, 1.0, batch=settings["batch"]).speed
 
 
 def product(sparsity: float, factor: float, *, busy: bool = False, **changes: Any) -> KernelSpeed:

@@ -14,7 +14,7 @@ FRONT_DOOR = "__init__"
 FLOORS = [
     {"shipped", "knobs", "data", "models", "training", "runtime", "measure"},
     {"prune", "quantize", "distill", "costs"},
-    {"recipe", "lab", "budget", "papers", "journal", "questions", "scoreboard"},
+    {"recipe", "lab", "budget", "papers", "journal", "questions", "scoreboard", "capstone"},
     {"figures"},
     {FRONT_DOOR},  # efflab/__init__.py: names the public API, and so sees everything but the roof
     {"widgets", "cli"},
@@ -37,6 +37,11 @@ NEIGHBOURS = {
     ("budget", "lab"): "a budget judges a lab's previews",
     ("budget", "recipe"): "it judges what a recipe makes",
     ("budget", "questions"): "its judgement is a verdict, like that of an exercise",
+    ("capstone", "budget"): "what is handed in is judged by a budget",
+    ("capstone", "lab"): "its recipe runs again in a lab",
+    ("capstone", "questions"): "the judgement is a verdict",
+    ("capstone", "recipe"): "the journal keeps recipes as JSON",
+    ("capstone", "scoreboard"): "handed in is a run of the journal",
     ("papers", "lab"): "a learner's preview stands beside the paper's row",
     ("scoreboard", "journal"): "runs are entries of the journal",
     ("scoreboard", "lab"): "what is written down of a run is what a lab answered",

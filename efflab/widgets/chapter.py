@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import Code
 from torch import nn
 
-from efflab import papers, questions
+from efflab import questions
 from efflab.budget import RecipeBudget, Serving, ServingBudget
 from efflab.costs import published_trainings, training_cost
 from efflab.journal import Journal, JournalError
@@ -23,12 +23,14 @@ from efflab.widgets.break_even import BreakEvenExplorer
 from efflab.widgets.calculator import Calculator
 from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.encoded import EncodedView
+from efflab.widgets.hand_in import HandIn
 from efflab.widgets.judging import Judging
 from efflab.widgets.kernels import Kernels
 from efflab.widgets.live_figure import preload
 from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.missing import Missing
+from efflab.widgets.paper_tables import Yours, styled_paper
 from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.representations import Representations
 from efflab.widgets.scoreboard import Scoreboard
@@ -39,9 +41,6 @@ from efflab.widgets.trainings import styled_trainings
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
-
-NOT_READY = "Yours is not ready yet: once it is there, run this cell again."
-"""What stands above a paper's table that has no row of one's own, though one was asked for."""
 
 
 class Chapter:
@@ -80,13 +79,18 @@ class Chapter:
         gate = self.predict(prediction) if prediction else None
         return Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options)
 
-    def recipe_bench(self, lab: Lab, recipe: Recipe = ()) -> RecipeBench:
+    def recipe_bench(
+        self, lab: Lab, recipe: Recipe = (), *, prediction: str | None = None, at: Recipe = ()
+    ) -> RecipeBench:
         """Recipes step by step, whose runs go into this chapter's journal. recipe: the steps to begin with.
 
+        `prediction` is asked for first, and the score of the recipe `at` answers it.
+
         Raises:
-            TypeError: `recipe` is no recipe.
+            TypeError: `recipe` or `at` is no recipe.
         """
-        return RecipeBench(lab, recipe, journal=self.journal, chapter=self.chapter)
+        gate = self.predict(prediction) if prediction else None
+        return RecipeBench(lab, recipe, gate=gate, at=at, journal=self.journal, chapter=self.chapter)
 
     def scoreboard(self) -> Scoreboard:
         """The runs of all chapters in this journal.
@@ -212,6 +216,18 @@ class Chapter:
         """Run a recipe, training included, and say whether it meets a budget, measured here on validation data."""
         return Judging(lab, recipe, budget, self._checked)
 
+    def hand_in(self, id: str, lab: Lab, budget: RecipeBudget) -> HandIn:
+        """Runs of the journal for a budget: the one that is handed in runs again from the start, and is judged.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+
+        def keep(verdict: Verdict, recipe: str) -> Checked:
+            return self._checked(id, verdict, recipe)
+
+        return HandIn(lab, budget, self.journal, keep, chapter=self.chapter)
+
     def judge_serving(self, serving: Serving, budget: ServingBudget) -> Checked:
         """Say whether a language model, served like this, meets a budget; all of it is computed.
 
@@ -228,7 +244,7 @@ class Chapter:
         """The source of a function of the package, as it runs."""
         return Code(inspect.getsource(inspect.unwrap(function)), language="python")  # type: ignore[no-untyped-call]  # IPython's
 
-    def paper(self, name: str, yours: Bench | BreakEvenExplorer | EncodedView | SideBySide | None = None) -> "Styler":
+    def paper(self, name: str, yours: Yours | None = None) -> "Styler":
         """A paper's published table, and in the same columns what was measured here; `kind` says cited or measured.
 
         While there is nothing of yours to show, a line above the table says so.
@@ -243,21 +259,7 @@ class Chapter:
         Raises:
             FileNotFoundError: there is no table of this name.
         """
-        table = papers.table(name).assign(kind="cited")
-        if isinstance(yours, BreakEvenExplorer):
-            table = papers.beside_products(table, yours.points)
-        elif isinstance(yours, EncodedView):
-            table = papers.beside_encoded(table, yours.encoded, yours.lab) if yours.encoded else table
-        elif isinstance(yours, SideBySide):
-            table = papers.beside_students(table, yours.lab, yours.shown)
-        elif yours is not None and yours.preview is not None and yours.preview.recipe:
-            table = papers.beside(table, yours.preview, yours.lab, yours.report)
-        written = table.style.format(precision=2, thousands=",", na_rep="–")
-        whole = [name for name in table.select_dtypes("float") if (table[name].dropna() % 1 == 0).all()]
-        written = written.format(precision=0, thousands=",", na_rep="–", subset=whole)  # counts, with some missing
-        if yours is not None and "measured" not in set(table["kind"]):
-            written = written.set_caption(NOT_READY)
-        return written.format_index(_heading, axis="columns").hide(axis="index")
+        return styled_paper(name, yours)
 
     def trainings(self, calculator: Calculator | None = None) -> "Styler":
         """Published trainings, cited, beside the formulas with the assumptions of a training calculator."""
@@ -276,11 +278,3 @@ class Chapter:
         except JournalError as error:
             return Checked(verdict, str(error))
         return Checked(verdict)
-
-
-def _heading(column: object) -> str:
-    """The name of a column as a heading: `pruned_error_percent` -> "pruned error (%)", `dense_us` -> "dense (µs)"."""
-    units = {"_percent": " (%)", "_us": " (µs)", "_kb": " (kB)"}
-    name = str(column)
-    unit = next((end for end in units if name.endswith(end)), "")
-    return name.removesuffix(unit).replace("_", " ") + units.get(unit, "")

@@ -12,6 +12,7 @@ from efflab.lab import Lab
 from efflab.lab.prefixes import Prefix
 from efflab.recipe import AnyTechnique, Recipe, check_recipe, recipe_from, step
 from efflab.training import warm_up
+from efflab.widgets.asking import Gate
 from efflab.widgets.parts import button, side_by_side, wide
 from efflab.widgets.recipe_desk import RecipeDesk
 from efflab.widgets.recipe_runs import N_SEEDS, RecipeRuns
@@ -25,16 +26,27 @@ class RecipeBench(RecipeRuns):
     """Recipes on a lab, step by step. Make one with `chapter.recipe_bench(lab)`.
 
     recipe: the steps to begin with.
+    gate: a prediction that must be made before the steps unlock.
+    at: the recipe that the prediction is about; once it is shown, its score answers.
 
     Raises:
-        TypeError: `recipe` is no recipe.
+        TypeError: `recipe` or `at` is no recipe.
     """
 
     def __init__(
-        self, lab: Lab, recipe: Recipe = (), *, journal: Journal | None = None, chapter: str = "recipe bench"
+        self,
+        lab: Lab,
+        recipe: Recipe = (),
+        *,
+        gate: Gate | None = None,
+        at: Recipe = (),
+        journal: Journal | None = None,
+        chapter: str = "recipe bench",
     ) -> None:
         check_recipe(recipe)
+        check_recipe(at)
         self.lab, self.journal, self.chapter = lab, journal or Journal(), chapter
+        self.gate, self.at = gate, at
         self._asked: Recipe | None = None
         self.running = Running("Training")
         self.test_line = ipywidgets.HTML()
@@ -53,10 +65,11 @@ class RecipeBench(RecipeRuns):
         below = [run, self.running, seeds, test, self.test_line, box, take, projector]
         self.desk = RecipeDesk(self, self.add, below, buttons)
         self.stage = RecipeStage(lab, self.journal, chapter, self.redraw_tab)
-        super().__init__([side_by_side(self.desk, self.stage)])
+        super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
         self.add_class("efflab-recipe")
         self._submit("warm-up", lambda stale: warm_up())
-        self.put(recipe)
+        self.desk.put(recipe)
+        self.begin(gate, self.unlock, self._pause)
 
     @property
     def recipe(self) -> Recipe:
@@ -69,6 +82,11 @@ class RecipeBench(RecipeRuns):
         return self.stage.prefixes
 
     # What a hand does; steps are counted from 1.
+
+    def unlock(self) -> None:
+        """Give the steps free: the prediction was made or skipped."""
+        self.desk.lock(False)
+        self.refresh()
 
     def put(self, recipe: Recipe) -> None:
         """Show these steps, in place of those before.
@@ -184,6 +202,10 @@ class RecipeBench(RecipeRuns):
     def redraw_tab(self) -> None:
         """Draw the open tab again."""
         self._submit("tab", lambda stale: self.stage.draw_tab())
+
+    def _pause(self, text: str) -> None:
+        self.desk.lock(True)
+        self.stage.tell(text)
 
     def project(self, is_on: bool) -> None:
         """Large type and thick lines for a room, or back."""

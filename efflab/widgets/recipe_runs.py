@@ -13,7 +13,7 @@ from efflab.recipe import Recipe
 from efflab.scoreboard import opened_entry, run_entry
 from efflab.training import Epoch, Progress
 from efflab.training.turns import one_thread
-from efflab.widgets.asking import Panel
+from efflab.widgets.asking import Gate, Panel
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.recipe_desk import RecipeDesk
 from efflab.widgets.recipe_stage import RecipeStage
@@ -35,6 +35,8 @@ class RecipeRuns(Panel):
     chapter: str
     desk: RecipeDesk
     stage: RecipeStage
+    gate: Gate | None
+    at: Recipe
     running: Running
     test_line: ipywidgets.HTML
 
@@ -95,6 +97,8 @@ class RecipeRuns(Panel):
             told = "Training was stopped early: press Run to train to the end." if last.preview.is_partial else ""
         self.stage.tell(told)
         self.readout.sentence = told if n < len(recipe) or not recipe else sentence(last.preview, last.report)
+        if last.recipe == self.at and not last.preview.is_partial:
+            self.tell_answer(self.gate, last.preview.evaluation.value * self.lab.data.task.per_unit)
 
     def _train(self, recipe: Recipe, progress: Progress, stale: Stale) -> Turns:
         self.lab.forget_stopped(recipe)  # it runs to its end now

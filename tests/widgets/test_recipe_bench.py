@@ -202,3 +202,18 @@ def test_a_chapter_makes_one_with_its_journal(lab, tmp_path):
     assert [entry.chapter for entry in chapter.journal.entries(kind="run")] == ["03"]
     with pytest.raises(TypeError, match=r"^a recipe is a tuple of steps"):
         chapter.recipe_bench(lab, CUT)
+
+
+def test_a_prediction_locks_the_steps_and_the_recipe_that_it_is_about_answers_it(lab, tmp_path):
+    chapter = Chapter("03", journal=Journal(tmp_path / "journal.sqlite"))
+    bench = chapter.recipe_bench(lab, (CUT,), prediction="accuracy_at_80", at=(CUT, CUT))
+    worker().wait(SECONDS)
+    assert bench.desk.add_button.disabled
+    assert bench.prefixes == []
+    after(bench.gate.lock_in, 70.0)
+    assert not bench.desk.add_button.disabled
+    assert [one.recipe for one in bench.prefixes] == [(), (CUT,)]
+    assert bench.gate.measured is None
+    after(bench.add, prune_weights, sparsity=0.5)
+    assert bench.gate.measured == 100 * lab.preview((CUT, CUT)).evaluation.value
+    assert chapter.journal.latest("measured", "accuracy_at_80", chapter="03").value == bench.gate.measured

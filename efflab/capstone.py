@@ -1,0 +1,68 @@
+"""The capstone: a run of the journal is handed in, its recipe runs again from the start, and what comes out is judged.
+
+A number that somebody typed, or one that an earlier version wrote down, counts for nothing: the recipe does. So the
+judgement is that of this machine, now, and it says whether the journal told the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from efflab.budget import RecipeBudget, StoppedError
+from efflab.lab import Lab
+from efflab.questions import Verdict
+from efflab.recipe import from_json
+from efflab.scoreboard import Run, select
+from efflab.training import Progress
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A run that was run again: what is judged of it, and its score now, a fraction of the validation data."""
+
+    run: Run
+    verdict: Verdict
+    score: float
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the journal has told this score; it keeps four digits."""
+        return round(self.score, 4) == self.run.score
+
+    def comparison(self, lab: Lab) -> str:
+        """What the journal told and what came out now, as a sentence."""
+        task = lab.data.task
+        told, now = (f"{score * task.per_unit:.2f} {task.unit}" for score in (self.run.score, self.score))
+        if self.is_same:
+            return f"Run again from the start, it has {now} {task.score_name} as the journal says."
+        return (
+            f"The journal says {told} {task.score_name}; run again from the start, it has {now}, which counts. Another "
+            "machine or version gives other numbers; so does an entry that somebody changed."
+        )
+
+
+def candidates(runs: Iterable[Run], lab: Lab) -> tuple[Run, ...]:
+    """The runs of this lab's base on its data, the newest of each recipe and seed, the best score first."""
+    newest = {(run.recipe, run.seed): run for run in select(runs, data=lab.data.name, network=lab.name)}
+    return tuple(sorted(newest.values(), key=lambda run: (-run.score, run.packed_bytes)))
+
+
+def hand_in(run: Run, lab: Lab, budget: RecipeBudget, progress: Progress | None = None) -> HandedIn:
+    """Run the recipe of a run again, with its seed, on the base and the data of a lab, and judge what it makes.
+
+    Nothing that the lab has trained before is used.
+
+    Raises:
+        ValueError: the run is of another network or other data, or its recipe cannot be read or run.
+        StoppedError: it was stopped before there was enough to judge.
+    """
+    if (run.network, run.data) != (lab.name, lab.data.name):
+        raise ValueError(
+            f"this run is of {run.network or 'an unknown network'} on {run.data or 'unknown data'}; "
+            f"handed in are runs of {lab.name} on {lab.data.name}"
+        )
+    recipe = from_json(run.recipe)
+    fresh = lab.with_seed(run.seed or 0)
+    verdict = budget.judge_recipe(fresh, recipe, progress)
+    if fresh.is_partial(recipe):
+        raise StoppedError("a training was stopped early: what it made is not judged")
+    return HandedIn(run, verdict, fresh.preview(recipe).evaluation.value)

@@ -1,0 +1,134 @@
+"""Handing in: a run of the journal is chosen, its recipe runs again on the worker, and what comes out is judged."""
+
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets
+
+from efflab.budget import RecipeBudget, StoppedError
+from efflab.capstone import HandedIn, candidates, hand_in
+from efflab.figures.text import score_text
+from efflab.journal import Journal
+from efflab.lab import Lab
+from efflab.questions import Verdict
+from efflab.recipe import Recipe, from_json, to_json
+from efflab.scoreboard import Run, recipe_text, run_entry, runs_of
+from efflab.training import Progress
+from efflab.widgets.asking import Checked, Panel, verdict_html
+from efflab.widgets.parts import button, named_choice, offer, wide
+from efflab.widgets.running import Running
+from efflab.widgets.worker import Turns, worker
+
+Keep = Callable[[Verdict, str], Checked]
+NO_RUN = "No run of {lab} on {data} is in the journal yet: press Run in a bench above, and read the journal again."
+CHOOSE = "Choose a run, and hand it in: its recipe runs again from the start, and what comes out is judged."
+STOPPED = "<b>Stopped.</b> Nothing was judged: hand in once more, and let the recipe run to its end."
+
+
+class HandIn(Panel):
+    """The runs that can be handed in for a budget. Make one with `chapter.hand_in(...)`.
+
+    keep: writes the verdict down: verdict, recipe as JSON. `handed_in` is what was judged last, or None.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+
+    def __init__(self, lab: Lab, budget: RecipeBudget, journal: Journal, keep: Keep, *, chapter: str) -> None:
+        self.handed_in: HandedIn | None = None
+        self.lab, self.budget, self.journal, self.chapter = lab, budget, journal, chapter
+        self._keep = keep
+        self.choice = ipywidgets.Dropdown(options=[], layout=wide())
+        self._text = ipywidgets.HTML()
+        self._running = Running("Running the recipe again", "end the training; nothing is judged")
+        again = button("Read the journal again", self.read_again, "offers the runs that were measured since")
+        self._button = button("Hand in", self.hand_in, "runs its recipe again, and judges what comes out")
+        box = ipywidgets.VBox([named_choice("Run", self.choice), ipywidgets.HBox([again, self._button])])
+        box.add_class("efflab-question")
+        super().__init__([box, self._running, self._text])
+        self.read_again()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """What can be handed in, the best score first."""
+        return tuple(run for _, run in self.choice.options)
+
+    def read_again(self) -> None:
+        """Offer the runs that the journal has now."""
+        self.clear_error()
+        runs, _ = runs_of(self.journal.entries(kind="run"))
+        found = candidates(runs, self.lab)
+        offer(self.choice, [(_words(run, self.lab), run) for run in found])
+        self._button.disabled = not found
+        self._tell(CHOOSE if found else NO_RUN.format(lab=self.lab.name, data=self.lab.data.name))
+
+    def hand_in(self) -> None:
+        """Run the recipe of the run that is chosen again, and judge it."""
+        run = self.choice.value
+        if run is None:
+            self._tell(NO_RUN.format(lab=self.lab.name, data=self.lab.data.name))
+            return
+        self._start(lambda progress: hand_in(run, self.lab, self.budget, progress))
+
+    def run_and_hand_in(self, recipe: Recipe) -> None:
+        """What a bench and the button do, one after the other: run a recipe, write the run down, and hand it in."""
+        self._start(lambda progress: self._run_and_hand_in(recipe, progress))
+
+    def stop(self) -> None:
+        """End a training after its batch; nothing is judged."""
+        self._running.stop()
+
+    def _start(self, work: Callable[[Progress], HandedIn]) -> None:
+        self.clear_error()
+        progress = self._running.start()
+        worker().submit((id(self), "hand in"), lambda stale: self._judge(work, progress), on_error=self._fail)
+
+    def _run_and_hand_in(self, recipe: Recipe, progress: Progress) -> HandedIn:
+        self.lab.forget_stopped(recipe)  # another panel may have stopped it
+        self.lab.build(recipe, progress=progress.part(0, 2))
+        report = self.lab.measure(recipe)
+        if report is None or report.preview.is_partial:
+            self.lab.forget_stopped(recipe)
+            raise StoppedError("a training was stopped early: it is no run")
+        entry = self.journal.record("run", "recipe", run_entry(report, self.lab), chapter=self.chapter)
+        ((run,), _) = runs_of([entry])
+        return hand_in(run, self.lab, self.budget, progress.part(1, 2))
+
+    def _judge(self, work: Callable[[Progress], HandedIn], progress: Progress) -> Turns:
+        found: list[HandedIn] = []
+
+        def run(one: Progress) -> None:
+            try:
+                found.append(work(one))
+            except StoppedError:
+                return
+
+        self._button.disabled = True
+        self._tell("Working ...")
+        try:
+            yield from self._running.follow(run, progress)
+        finally:
+            self._button.disabled = False
+        if not found:
+            self._text.value = f"<div class='efflab-verdict'>{STOPPED}</div>"
+            return
+        self.handed_in = one = found[0]
+        checked = self._keep(one.verdict, to_json(from_json(one.run.recipe)))
+        self._text.value = verdict_html(one.verdict) + f"<p>{escape(one.comparison(self.lab))}</p>"
+        self.readout.error = checked.note
+        self.readout.sentence = "The budget is met." if one.verdict.passed else "The budget is not met yet."
+
+    def _fail(self, error: BaseException) -> None:
+        self._text.value = "<div class='efflab-verdict efflab-failed'><b>Not yet.</b> This recipe did not run:</div>"
+        self.show_error(error)
+
+    def _tell(self, text: str) -> None:
+        self._text.value = f"<div class='efflab-verdict'>{escape(text)}</div>"
+
+
+def _words(run: Run, lab: Lab) -> str:
+    """A run as it stands in the menu: what the journal says of it."""
+    time = "" if run.ms is None else f", {run.ms:.3g} ms at batch {run.batch}"
+    score = score_text(run.score, lab.data.task)
+    seed = "" if not run.seed else f", seed {run.seed}"
+    return f"{score}, {run.packed_bytes:,} bytes packed{time}{seed}: {recipe_text(run.recipe)}"

@@ -1,0 +1,126 @@
+"""Handing in without a browser: what is offered, what is judged and written down, and what a stop leaves."""
+
+from collections.abc import Iterator
+
+import pytest
+import support
+
+from efflab import Lab, fine_tune, prune_weights, step, to_json
+from efflab.budget import PackedBudget
+from efflab.journal import Journal
+from efflab.lab import measuring
+from efflab.scoreboard import judged_entry
+from efflab.widgets import Chapter
+from efflab.widgets.hand_in import CHOOSE, HandIn
+from efflab.widgets.worker import worker
+
+SECONDS = 120
+CUT, TUNE = step(prune_weights, sparsity=0.5), step(fine_tune, epochs=1)
+ALL = PackedBudget(10**6, lost=1.0)
+
+
+@pytest.fixture
+def lab(monkeypatch) -> Lab:
+    stopwatch = support.AnsweringStopwatch()
+    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+    return Lab(support.tiny_cnn(), support.tiny_data(), name="tiny-cnn")
+
+
+@pytest.fixture
+def chapter(tmp_path) -> Iterator[Chapter]:
+    yield Chapter("03", journal=Journal(tmp_path / "journal.sqlite"))
+    worker().wait(SECONDS)
+
+
+def write(chapter: Chapter, lab: Lab, *recipe, **changes) -> None:
+    entry = judged_entry(lab.preview(recipe), lab) | changes
+    chapter.journal.record("run", "recipe", entry, chapter="03")
+
+
+def after(act, *arguments) -> None:
+    act(*arguments)
+    worker().wait(SECONDS)
+
+
+def test_without_a_run_the_panel_says_where_one_comes_from(chapter, lab):
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    assert panel.runs == ()
+    assert panel._button.disabled
+    assert "No run of tiny-cnn on tiny is in the journal yet" in panel._text.value
+    after(panel.hand_in)
+    assert panel.handed_in is None
+
+
+def test_runs_are_offered_with_what_the_journal_says_the_best_first(chapter, lab):
+    write(chapter, lab, CUT, score=0.5)
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    write(chapter, lab, TUNE, score=0.9)
+    panel.read_again()
+    assert [run.score for run in panel.runs] == [0.9, 0.5]
+    words = panel.choice.options[1][0]
+    assert words.startswith("50.0 %")
+    assert words.endswith("prune_weights(sparsity=0.5)")
+    assert CHOOSE in panel._text.value
+    assert panel.choice.value.score == 0.5  # what was chosen stays chosen
+
+
+def test_what_is_handed_in_runs_again_and_its_verdict_is_written_down(chapter, lab):
+    write(chapter, lab, CUT, TUNE)
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    after(panel.hand_in)
+    assert panel.handed_in.verdict.passed
+    assert "Right." in panel._text.value
+    assert "as the journal says" in panel._text.value
+    assert panel.readout.sentence == "The budget is met."
+    kept = chapter.journal.latest("check", "under_20_kb", chapter="03").value
+    assert (kept["passed"], kept["recipe"]) == (True, to_json((CUT, TUNE)))
+
+
+def test_a_typed_score_is_told_and_a_budget_that_is_missed_says_by_what(chapter, lab):
+    write(chapter, lab, CUT, score=0.9999)
+    panel = chapter.hand_in("under_20_kb", lab, PackedBudget(10, lost=1.0))
+    after(panel.hand_in)
+    assert not panel.handed_in.verdict.passed
+    assert "Not met" in panel._text.value
+    assert "The journal says 99.99 %" in panel._text.value
+    assert chapter.journal.latest("check", "under_20_kb", chapter="03").value["passed"] is False
+
+
+def test_a_recipe_is_run_written_down_and_handed_in_by_one_call(chapter, lab):
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    after(panel.run_and_hand_in, (CUT, TUNE))
+    (run,) = chapter.journal.entries(kind="run")
+    assert run.value["recipe"] == to_json((CUT, TUNE))
+    assert panel.handed_in.run.id == run.id
+    assert panel.handed_in.is_same
+
+
+@pytest.mark.parametrize("act", ["hand_in", "run_and_hand_in"])
+def test_a_stop_judges_nothing_and_the_next_try_runs_to_its_end(chapter, lab, act):
+    write(chapter, lab, CUT, TUNE)
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    arguments = ((CUT, TUNE),) if act == "run_and_hand_in" else ()
+    getattr(panel, act)(*arguments)
+    panel.stop()
+    worker().wait(SECONDS)
+    assert panel.handed_in is None
+    assert "Nothing was judged" in panel._text.value
+    assert chapter.journal.entries(kind="check") == ()
+    after(getattr(panel, act), *arguments)
+    assert panel.handed_in.verdict.passed
+
+
+def test_a_recipe_that_cannot_run_is_told_in_the_words_of_its_technique(chapter, lab):
+    write(chapter, lab, CUT, recipe=to_json((step(prune_weights, sparsity={"conv9": 0.5}),)))
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    after(panel.hand_in)
+    assert "conv9" in panel.readout.error
+    assert "did not run" in panel._text.value
+    assert not panel._button.disabled
+
+
+def test_names_with_html_in_them_are_text(chapter, lab):
+    own = Lab(support.tiny_cnn(), support.tiny_data(), name="<b>mine</b>")
+    panel: HandIn = chapter.hand_in("under_20_kb", own, ALL)
+    assert "<b>mine" not in panel._text.value
+    assert "&lt;b&gt;mine" in panel._text.value
