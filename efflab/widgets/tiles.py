@@ -103,9 +103,11 @@ def arrow(before: str, now: str) -> str:
 
 
 def _done(preview: Preview) -> str:
-    """What the first step did: a part of the weights is gone, and the rest has bits; or its first number says it."""
+    """What the first step did: a part of the weights is gone, and the rest has bits; or its first number, or name."""
     knobs = preview.recipe[0].technique.knobs if preview.recipe else {}
     number, knob = next(((name, one) for name, one in knobs.items() if isinstance(one, Range)), ("", None))
+    if preview.recipe and knob is None:
+        return preview.recipe[0].technique.label.capitalize()
     if knob is None or knob.is_fraction:
         bits = [setting_text(preview, "bits")] if "bits" in knobs else []
         return ", ".join([f"{preview.removed * 100:.0f} % of the weights removed", *bits])

@@ -8,6 +8,7 @@ import support
 
 from efflab import (
     Lab,
+    fold_batch_norms,
     prune_filters,
     prune_weights,
     quantize_activations,
@@ -91,6 +92,11 @@ def test_a_technique_of_a_notebook_that_removes_and_shares_is_told_with_both_num
     said = sentence(lab.preview((step(prune_and_share, sparsity=0.5, bits=3),)), None)
     assert said.startswith("50 % of the weights removed, 3 bits: ")
     assert "bits" not in sentence(lab.preview((step(prune_filters, ratio=0.5),)), None)
+
+
+def test_a_first_step_without_a_number_is_told_by_its_name(lab):
+    said = sentence(lab.preview((step(fold_batch_norms), step(prune_weights, sparsity=0.5))), None)
+    assert said.startswith("Fold batch norms, then prune weights: ")
 
 
 # Integers
