@@ -83,6 +83,30 @@ def beside_encoded(cited: "pd.DataFrame", encoded: EncodedNetwork, lab: Lab) -> 
     return pd.concat([cited, pd.DataFrame([row])], ignore_index=True)
 
 
+def beside_shipped(cited: "pd.DataFrame", report: Report, lab: Lab) -> "pd.DataFrame":
+    """A table of files that are shipped, with a row for one that was weighed here, in the same columns.
+
+    Kilobytes are thousands of bytes, of the ONNX files of the base and of the network that the recipe makes. The
+    accuracy, in percent, is what the file answers on validation data.
+    """
+    import pandas as pd
+
+    found = report.from_file or report.preview.evaluation
+    own = {
+        "network": f"yours: {_done(report.preview)}",
+        "data": f"{lab.data.name} (validation, {found.n:,} images)",
+        "reference_kb": round(report.base_file_bytes / 1000, 1),
+        "compressed_kb": round(report.file_bytes / 1000, 1),
+        "times_smaller": round(report.base_file_bytes / report.file_bytes, 2),
+        "accuracy_percent": round(100 * found.value, 2),
+        "accuracy_is": "what the file answers",
+        "source": "this notebook",
+        "kind": "measured",
+    }
+    row = {name: value for name, value in own.items() if name in cited.columns}
+    return pd.concat([cited, pd.DataFrame([row])], ignore_index=True)
+
+
 def beside_students(cited: "pd.DataFrame", lab: Lab, comparison: Comparison | None) -> "pd.DataFrame":
     """A table of taught students, and below it teacher, student alone and student with teacher, as they came out here.
 

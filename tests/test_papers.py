@@ -11,6 +11,8 @@ from efflab import (
     share_weights,
     step,
 )
+from efflab.lab import measuring
+from tests import support
 from tests.support import product
 
 
@@ -129,3 +131,22 @@ def test_the_errors_of_the_missing_digit_are_those_of_the_paper_and_agree_with_i
     last = without.iloc[-1]
     recall = 1 - last["errors_on_3"] / last["images_of_3"]
     assert recall == pytest.approx(0.986, abs=0.0005)  # "98.6% of the test 3s correct"
+
+
+def test_ones_own_shipped_file_stands_below_those_of_mlperf_tiny(monkeypatch):
+    stopwatch = support.AnsweringStopwatch()
+    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+    lab = Lab(support.tiny_cnn(), support.tiny_data())
+    report = lab.measure((step(quantize_weights, bits=8), step(quantize_activations, bits=8)))
+    cited = papers.table("banbury2021")
+    assert (cited["reference_kb"] / cited["compressed_kb"]).tolist() == pytest.approx(cited["times_smaller"], rel=0.01)
+    both = papers.beside_shipped(cited, report, lab)
+    assert list(both.columns) == list(cited.columns)
+    own = both.iloc[-1]
+    assert own["network"] == "yours: quantize weights, 8 bits, then quantize activations, 8 bits"
+    assert (own["reference_kb"], own["compressed_kb"]) == (
+        round(report.base_file_bytes / 1000, 1),
+        round(report.file_bytes / 1000, 1),
+    )
+    assert own["accuracy_percent"] == round(100 * report.from_file.value, 2)
+    assert own["data"] == "tiny (validation, 50 images)"

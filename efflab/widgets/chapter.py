@@ -254,7 +254,7 @@ class Chapter:
         Args:
             name: of the table, as in `data/papers`.
             yours: a bench for a table of pruned networks, an explorer for one of sparse products, a written file for
-                one of files, two trainings for one of students.
+                one of files, two trainings for one of students, a recipe bench for one of files that are shipped.
 
         Raises:
             FileNotFoundError: there is no table of this name.

@@ -15,7 +15,7 @@ from efflab.recipe import Recipe, from_json, to_json
 from efflab.scoreboard import Run, recipe_text, run_entry, runs_of
 from efflab.training import Progress
 from efflab.widgets.asking import Checked, Panel, verdict_html
-from efflab.widgets.parts import button, named_choice, offer, wide
+from efflab.widgets.parts import button, offer, wide
 from efflab.widgets.running import Running
 from efflab.widgets.worker import Turns, worker
 
@@ -43,8 +43,10 @@ class HandIn(Panel):
         self._running = Running("Running the recipe again", "end the training; nothing is judged")
         again = button("Read the journal again", self.read_again, "offers the runs that were measured since")
         self._button = button("Hand in", self.hand_in, "runs its recipe again, and judges what comes out")
-        box = ipywidgets.VBox([named_choice("Run", self.choice), ipywidgets.HBox([again, self._button])])
+        label = ipywidgets.HTML("<span class='efflab-label'>Your runs, the best score first</span>")
+        box = ipywidgets.VBox([label, self.choice, ipywidgets.HBox([again, self._button])])
         box.add_class("efflab-question")
+        box.add_class("efflab-control")
         super().__init__([box, self._running, self._text])
         self.read_again()
 

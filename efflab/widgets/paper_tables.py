@@ -6,12 +6,13 @@ from efflab import papers
 from efflab.widgets.bench import Bench
 from efflab.widgets.break_even import BreakEvenExplorer
 from efflab.widgets.encoded import EncodedView
+from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-Yours: TypeAlias = Bench | BreakEvenExplorer | EncodedView | SideBySide
+Yours: TypeAlias = Bench | BreakEvenExplorer | EncodedView | RecipeBench | SideBySide
 """The panels that have rows of their own for a table."""
 NOT_READY = "Yours is not ready yet: once it is there, run this cell again."
 """What stands above a paper's table that has no row of one's own, though one was asked for."""
@@ -28,6 +29,8 @@ def styled_paper(name: str, yours: Yours | None = None) -> "Styler":
         table = papers.beside_products(table, yours.points)
     elif isinstance(yours, EncodedView):
         table = papers.beside_encoded(table, yours.encoded, yours.lab) if yours.encoded else table
+    elif isinstance(yours, RecipeBench):
+        table = papers.beside_shipped(table, yours.report, yours.lab) if yours.report else table
     elif isinstance(yours, SideBySide):
         table = papers.beside_students(table, yours.lab, yours.shown)
     elif yours is not None and yours.preview is not None and yours.preview.recipe:

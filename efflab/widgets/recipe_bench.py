@@ -8,7 +8,7 @@ import ipywidgets
 
 from efflab.journal import Journal
 from efflab.knobs import Setting
-from efflab.lab import Lab
+from efflab.lab import Lab, Report
 from efflab.lab.prefixes import Prefix
 from efflab.recipe import AnyTechnique, Recipe, check_recipe, recipe_from, step
 from efflab.training import warm_up
@@ -80,6 +80,12 @@ class RecipeBench(RecipeRuns):
     def prefixes(self) -> list[Prefix]:
         """What is shown, the base first."""
         return self.stage.prefixes
+
+    @property
+    def report(self) -> Report | None:
+        """What was weighed and timed of the whole recipe, or None while it is not known."""
+        last = self.prefixes[-1] if self.prefixes else None
+        return last.report if last is not None and last.recipe == self.recipe else None
 
     # What a hand does; steps are counted from 1.
 
