@@ -26,6 +26,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
             patch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+        patch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(home / "hypothesis"))  # else in the checkout
         yield home
 
 

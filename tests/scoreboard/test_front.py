@@ -1,8 +1,9 @@
 """The front: what no other run beats, against a comparison of each with each."""
 
-import random
-
 import pytest
+from drawing import examples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from efflab.measure.energy import EnergyUse
 from efflab.scoreboard import COSTS, cost_of, front, runs_of, select, unbeaten
@@ -18,11 +19,10 @@ def oracle(points: list[tuple[float, float]]) -> set[int]:
     return {i for i, point in enumerate(points) if not any(beats(other, point) for other in points)}
 
 
-def some_points(seed: int) -> list[tuple[float, float]]:
+def some_points(n_values: int) -> st.SearchStrategy[list[tuple[float, float]]]:
     """Up to 60 points; where few values are drawn from, many are twins or share a score or a cost."""
-    pick = random.Random(seed)
-    n_values = pick.choice([1, 2, 3, 10, 10**6])
-    return [(pick.randrange(n_values) / n_values, float(pick.randrange(n_values))) for _ in range(pick.randrange(61))]
+    places = st.integers(0, n_values - 1)
+    return st.lists(st.tuples(places.map(lambda place: place / n_values), places.map(float)), max_size=60)
 
 
 def runs(*entries):
@@ -31,14 +31,14 @@ def runs(*entries):
     return found
 
 
-def test_the_front_is_that_of_comparing_each_with_each():
-    for seed in range(500):
-        points = some_points(seed)
-        found = unbeaten(points)
-        assert set(found) == oracle(points), f"seed {seed}"
-        assert len(found) == len(set(found))
-        costs = [points[i][1] for i in found]
-        assert costs == sorted(costs)
+@examples(500)
+@given(st.sampled_from([1, 2, 3, 10, 10**6]).flatmap(some_points))
+def test_the_front_is_that_of_comparing_each_with_each(points):
+    found = unbeaten(points)
+    assert set(found) == oracle(points)
+    assert len(found) == len(set(found))
+    costs = [points[i][1] for i in found]
+    assert costs == sorted(costs)
 
 
 def test_the_front_of_nothing_is_empty():
