@@ -34,12 +34,14 @@ def scoreboard(runs: Sequence[Run], cost: Cost, task: Classification, chosen: Ru
         _points(others, cost, task) | {"mode": "markers", "name": "other runs", "marker": _marker(BASE, "circle-open")},
         _points(best[-MAX_POINTS:], cost, task) | line | {"marker": _marker(TUNED, "circle")},
     ]
-    if chosen in known:
+    told = _sentence(known, best, cost, task)
+    if chosen is not None and chosen in known:
+        told += f" Chosen: {score_text(chosen.score, task)} at {cost_text(chosen, cost)}."
         look = _marker(NOW, "diamond") | {"size": 16}
         traces.append(_points([chosen], cost, task) | {"mode": "markers", "name": "chosen", "marker": look})
     axis = {"title": {"text": COSTS[cost].text}, "type": "log"}
     layout = {"xaxis": axis, "yaxis": score_axis(task), "showlegend": True}
-    return Picture(draw(traces, layout), _sentence(known, best, cost, task), _table(known, best, cost, task))
+    return Picture(draw(traces, layout), told, _table(known, best, cost, task))
 
 
 def cost_text(run: Run, cost: Cost) -> str:

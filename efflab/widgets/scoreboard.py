@@ -1,6 +1,7 @@
 """The scoreboard: one's own runs from all chapters, what they cost, and those that no other beats.
 
-A click on a point chooses a run: its recipe, its seed and its code are below, and the recipe bench opens with it.
+A click on a point, or the list below the picture, chooses a run: its recipe, its seed and its code are shown then, and
+the recipe bench opens with it.
 """
 
 import math
@@ -14,26 +15,29 @@ import ipywidgets
 from efflab import models
 from efflab.data import Classification
 from efflab.figures import scoreboard
+from efflab.figures.picture import MAX_ROWS
 from efflab.figures.scoreboard import cost_text
 from efflab.figures.text import score_text
 from efflab.journal import Journal
 from efflab.knobs import Choice
 from efflab.lab import Lab
 from efflab.recipe import from_json, script, to_line
-from efflab.scoreboard import COSTS, Cost, Run, cost_of, recipe_text, runs_of, select
+from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, recipe_text, runs_of, select
 from efflab.scoreboard.report import write_report
 from efflab.scoreboard.table import write_csv
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.live_figure import Clicked
 from efflab.widgets.live_panel import LivePanel
-from efflab.widgets.parts import button, code_html
+from efflab.widgets.parts import button, code_html, line_text, named_choice, offer
 from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.view import PictureView
 
 EVERY = "all networks"
+NONE = "no run"
 NO_RUN = "No run is in the journal yet: measure one in any chapter, and run this cell again."
-CHOOSE = "Click a point for its recipe, seed and code."
+CHOOSE = "Click a point, or choose a run below, for its recipe, seed and code."
+NOT_CHOSEN = "Choose a run first: click its point, or take it from the list."
 TIMED: tuple[Cost, ...] = ("ms", "joules")
 """Costs that can be compared at one batch only."""
 TASK = Classification()
@@ -61,6 +65,9 @@ class Scoreboard(LivePanel):
         self._read()
         self.board, self.detail, self.code = PictureView(height=380), ipywidgets.HTML(), ipywidgets.HTML()
         self.code.add_class("efflab-wide")
+        self.list = ipywidgets.Dropdown(options=[(NONE, None)], layout=ipywidgets.Layout(flex="1 1 0%", min_width="0"))
+        self.list.observe(lambda change: self._take(change["new"]), "value")
+        self._is_offering = False
         self.place = ipywidgets.VBox([])
         self.board.on_clicked(self.choose_point)
         buttons = [
@@ -70,7 +77,7 @@ class Scoreboard(LivePanel):
             button("Write the report", self.export_report, f"writes {REPORT}: predictions, answers and runs"),
         ]
         desk = Desk(_controls(self.runs), [], buttons, self.project)
-        super().__init__(None, desk, [self.board, self.detail, self.code, self.place])
+        super().__init__(None, desk, [self.board, named_choice("Run", self.list), self.detail, self.code, self.place])
 
     @property
     def cost(self) -> Cost:
@@ -86,9 +93,14 @@ class Scoreboard(LivePanel):
         return select(self.runs, data=str(found["data"]), network=network, batch=batch)
 
     def refresh(self) -> None:
-        """Draw the runs that the controls ask for."""
+        """Draw the runs that the controls ask for, and offer them in the list; one that is not among them is let go."""
         self.clear_error()
-        self._submit("board", lambda stale: self._draw())
+        shown, cost = self.selected, self.cost
+        if self.chosen not in shown:
+            self.chosen = None
+        self._offer(shown, cost)
+        chosen = self.chosen
+        self._submit("board", lambda stale: self._draw(shown, cost, chosen))
 
     def read_again(self) -> None:
         """Take the runs that were written down since.
@@ -114,9 +126,10 @@ class Scoreboard(LivePanel):
         """Open the recipe bench with the run that is chosen; one of your own network is told how to be pasted."""
         self.clear_error()
         if self.chosen is None:
-            self.show_error(ValueError("Choose a run first: click its point."))
+            self.show_error(ValueError(NOT_CHOSEN))
             return
-        self._submit("bench", lambda stale: self._open(self.chosen))
+        chosen = self.chosen
+        self._submit("bench", lambda stale: self._open(chosen))
 
     def export_csv(self) -> None:
         """Write the runs that are shown for a spreadsheet."""
@@ -136,31 +149,43 @@ class Scoreboard(LivePanel):
     def _say_written(self, path: Path) -> None:
         self.readout.sentence = f"Written: {path}"
 
-    def _draw(self) -> None:
-        shown = self.selected
+    def _draw(self, shown: Sequence[Run], cost: Cost, chosen: Run | None) -> None:
+        self.detail.value = self.code.value = ""  # if the new one cannot be read, no old one stays
         if not self.runs:
             self.board.hide()
-            self.detail.value = self.code.value = ""
             self._tell(NO_RUN)
             self.readout.sentence = NO_RUN
             return
-        picture = scoreboard(shown, self.cost, TASK, self.chosen)
+        picture = scoreboard(shown, cost, TASK, chosen)
         self.board.show_picture(picture)
         self.readout.sentence = picture.sentence
         counts = f"{len(self.runs):,} runs in the journal; shown are {len(shown):,} on {self.settings['data']}"
         self._tell(f"{counts}. {CHOOSE}")
-        self.detail.value = self.code.value = ""  # if the new one cannot be read, no old one stays
-        if self.chosen:
-            self.detail.value, self.code.value = _detail(self.chosen)
+        if chosen:
+            self.detail.value, self.code.value = _words(chosen), _code(chosen)
 
-    def _open(self, run: Run | None) -> None:
-        if run is None:
-            return
+    def _open(self, run: Run) -> None:
         recipe = from_json(run.recipe)
         if run.network not in models.names():
-            raise ValueError(f"{run.network} is a network of your own: paste the line below into its recipe bench")
+            raise ValueError(f"{run.network} is a network of your own: paste the line above into its recipe bench")
         lab = Lab.open(run.network, seed=run.seed or 0)
         self.place.children = (RecipeBench(lab, recipe, journal=self.journal),)
+
+    # The list, which the keyboard reaches; all of it on the thread of the hand.
+
+    def _offer(self, shown: Sequence[Run], cost: Cost) -> None:
+        """List the front and the newest others, and the chosen one wherever it is."""
+        best = front(shown, cost)
+        newest = shown[: -MAX_ROWS - 1 : -1]
+        listed = dict.fromkeys([*best, *newest, *([self.chosen] if self.chosen else [])])
+        self._is_offering = True
+        offer(self.list, [(NONE, None), *((_title(run, cost), run) for run in listed)])
+        self.list.value = self.chosen
+        self._is_offering = False
+
+    def _take(self, run: Run | None) -> None:
+        if not self._is_offering:
+            self.choose(run)
 
 
 def _controls(runs: Sequence[Run]) -> dict[str, Control]:
@@ -182,16 +207,32 @@ def _data_of(network: str) -> str:
     return models.card(network).data if network in models.names() else NOT_WRITTEN
 
 
-def _detail(run: Run) -> tuple[str, str]:
-    """A run in words, and as code."""
-    seed = 0 if run.seed is None else run.seed
-    recipe = from_json(run.recipe)
+def _title(run: Run, cost: Cost) -> str:
+    """A run in a list."""
+    costs = cost_text(run, cost) or "not known"
+    return f"{score_text(run.score, TASK)}, {costs}: {recipe_text(run.recipe)} on {run.network}, seed {_seed(run)}"
+
+
+def _words(run: Run) -> str:
+    """A run in words, as HTML."""
     costs = "; ".join(
         f"{about.label} {text} ({about.badge})" for cost, about in COSTS.items() if (text := cost_text(run, cost))
     )
-    words = (
-        f"<div class='efflab-verdict'>{escape(recipe_text(run.recipe))} on {escape(run.network)}, seed {seed}, chapter "
-        f"{escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data "
+    return (
+        f"<div class='efflab-verdict'>{escape(recipe_text(run.recipe))} on {escape(run.network)}, seed {_seed(run)}, "
+        f"chapter {escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data "
         f"(measured). {escape(costs)}.</div>"
     )
-    return words, code_html(to_line(recipe), "the recipe") + code_html(script(recipe, seed=seed), "the calls")
+
+
+def _code(run: Run) -> str:
+    """The recipe of a run as a line and as calls, as HTML; where a technique is not known here, why there is none."""
+    try:
+        recipe = from_json(run.recipe)
+    except (ValueError, TypeError) as error:
+        return line_text(f"There is no code to show: {error}")
+    return code_html(to_line(recipe), "the recipe") + code_html(script(recipe, seed=_seed(run)), "the calls")
+
+
+def _seed(run: Run) -> int:
+    return 0 if run.seed is None else run.seed

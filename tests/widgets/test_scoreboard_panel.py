@@ -1,16 +1,18 @@
 """The scoreboard without a browser: what is shown of which runs, a chosen one, and what is written."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from efflab import Lab, fine_tune, prune_weights, step, to_json, to_line
-from efflab.journal import Journal
+from efflab.figures.picture import MAX_ROWS
+from efflab.journal import Journal, store
 from efflab.scoreboard import COSTS
 from efflab.widgets import Scoreboard
 from efflab.widgets.live_figure import Clicked
-from efflab.widgets.scoreboard import CSV, NO_RUN, REPORT
+from efflab.widgets.scoreboard import CSV, NO_RUN, NONE, NOT_CHOSEN, REPORT
 from efflab.widgets.worker import worker
 
 SECONDS = 60
@@ -94,6 +96,59 @@ def test_a_click_shows_recipe_seed_and_code_and_large_in_the_picture(board):
     assert "chosen" in [trace.name for trace in board.board.shown.figure.data]
 
 
+def test_the_list_chooses_a_run_too_and_has_the_front_first(board):
+    after(board.set, data="digits")
+    titles = [text for text, _ in board.list.options]
+    assert [title.split(":")[0] for title in titles] == [
+        NONE,
+        "80.0 %, 1,000 bytes",
+        "95.0 %, 5,000 bytes",
+        "70.0 %, 2,000 bytes",
+    ]
+    after(lambda: setattr(board.list, "index", 2))
+    assert board.chosen.score == 0.95
+    assert "fine_tune" in board.detail.value
+    assert board.readout.sentence.endswith(" Chosen: 95.0 % at 5,000 bytes.")
+    after(lambda: setattr(board.list, "index", 0))
+    assert (board.chosen, board.detail.value, board.code.value) == (None, "", "")
+
+
+def test_the_list_follows_the_picture_and_lets_go_what_is_not_in_it(board):
+    after(board.set, data="digits")
+    after(board.choose_point, Clicked(5000, 95.0, 1, 1))
+    assert board.list.value is board.chosen
+    after(board.set, cost=COSTS["ms"].text)
+    assert board.list.label.startswith("95.0 %, 0.300 ms: prune_weights")
+    after(board.set, data="faces", cost=COSTS["packed_bytes"].text)
+    assert (board.chosen, board.list.value, board.detail.value) == (None, None, "")
+    assert len(board.list.options) == 2
+
+
+def test_of_very_many_runs_the_list_has_the_front_the_newest_and_the_chosen_one(tmp_path):
+    journal = Journal(tmp_path / "many.sqlite")
+    rows = [entry(SMALL, 0.99, 100), *(entry(SMALL, 0.5, 1000 + i) for i in range(MAX_ROWS + 5))]
+    store.insert(journal.path, [("2025-03-01T18:20:05.123Z", "03", "run", "r", json.dumps(row)) for row in rows])
+    board = Scoreboard(journal, folder=tmp_path)
+    offered = [run.packed_bytes for _, run in board.list.options[1:]]
+    assert offered == [100, *range(1004 + MAX_ROWS, 1004, -1)]
+    after(board.choose_point, Clicked(1001, 50.0, 0, 0))
+    assert board.list.value.packed_bytes == 1001
+    assert len(board.list.options) == len(offered) + 2
+
+
+def test_a_run_of_a_technique_that_is_not_here_is_shown_and_its_code_is_not(tmp_path):
+    journal = Journal(tmp_path / "own.sqlite")
+    recipe = '[{"technique": "my_own", "settings": {"strength": 3}}]'
+    journal.record("run", "r", entry(SMALL, 0.9, 1000) | {"recipe": recipe}, chapter="03")
+    board = Scoreboard(journal, folder=tmp_path)
+    after(board.choose, board.selected[0])
+    assert "my_own(strength=3)" in board.detail.value
+    assert "There is no code to show" in board.code.value
+    assert "my_own" in board.code.value
+    after(board.open_bench)
+    assert "my_own" in board.readout.error
+
+
 def test_a_name_with_html_in_it_is_text(board):
     after(board.choose, board.selected[0])
     assert "mine &lt;b&gt;" in board.detail.value
@@ -112,7 +167,7 @@ def test_the_chosen_recipe_opens_in_its_bench(board):
 
 def test_a_network_of_ones_own_and_no_choice_are_told(board):
     after(board.open_bench)
-    assert board.readout.error == "Choose a run first: click its point."
+    assert board.readout.error == NOT_CHOSEN
     after(board.choose, board.selected[0])
     after(board.open_bench)
     assert "mine <b> is a network of your own" in board.readout.error
