@@ -6,6 +6,7 @@ no further work.
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets
@@ -89,6 +90,26 @@ class Control(ipywidgets.VBox):
             self._put(self._parts[layer], value)
         self._quiet = False
         self._moved()
+
+    def offer(self, options: tuple[str, ...], otherwise: str) -> None:
+        """Let a choice be between these from now on, and tell nobody; what was chosen stays while it is among them.
+
+        otherwise: what is chosen where it is not.
+
+        Raises:
+            TypeError: the knob is no choice.
+            ValueError: `otherwise` is none of the options.
+        """
+        if not isinstance(self.knob, Choice):
+            raise TypeError(f"{self.name} is no choice, so that no options can be offered")
+        knob = replace(self.knob, options=options)
+        knob.check(self.name, otherwise)
+        chosen = self._whole.value if self._whole.value in options else otherwise
+        self.knob, quiet, self._quiet = knob, self._quiet, True
+        with self._whole.hold_sync():  # one message: new options alone would choose the first one
+            self._whole.options = options
+            self._whole.value = chosen
+        self._quiet = quiet
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call `callback()` after every move."""

@@ -18,7 +18,7 @@ from efflab.figures import scoreboard
 from efflab.figures.picture import MAX_ROWS
 from efflab.figures.scoreboard import cost_text
 from efflab.figures.text import score_text
-from efflab.journal import Journal
+from efflab.journal import Journal, JournalError
 from efflab.knobs import Choice
 from efflab.lab import Lab
 from efflab.recipe import from_json, script, to_line
@@ -35,7 +35,7 @@ from efflab.widgets.view import PictureView
 
 EVERY = "all networks"
 NONE = "no run"
-NO_RUN = "No run is in the journal yet: measure one in any chapter, and run this cell again."
+NO_RUN = 'No run is in the journal yet: measure one in any chapter, then press "Read again".'
 CHOOSE = "Click a point, or choose a run below, for its recipe, seed and code."
 NOT_CHOSEN = "Choose a run first: click its point, or take it from the list."
 TIMED: tuple[Cost, ...] = ("ms", "joules")
@@ -103,11 +103,14 @@ class Scoreboard(LivePanel):
         self._submit("board", lambda stale: self._draw(shown, cost, chosen))
 
     def read_again(self) -> None:
-        """Take the runs that were written down since.
-
-        What can be chosen grows with them: a new cell shows new networks.
-        """
-        self._read()
+        """Take the runs that were written down since; data, networks and batches that came with them can be chosen."""
+        try:
+            self._read()
+        except JournalError as error:
+            self.show_error(error)
+            return
+        for name, (options, first) in _choices(self.runs).items():
+            self.desk.controls[name].offer(options, first)
         self.refresh()
 
     def choose(self, run: Run | None) -> None:
@@ -189,17 +192,24 @@ class Scoreboard(LivePanel):
 
 
 def _controls(runs: Sequence[Run]) -> dict[str, Control]:
-    """What can be chosen among the runs that there are; with the newest run's data to begin with."""
-    data = list(dict.fromkeys(run.data for run in runs if run.data)) or ["-"]
-    networks = [EVERY, *dict.fromkeys(run.network for run in runs if run.network)]
-    batches = sorted({run.batch for run in runs if run.batch is not None}) or [1]
-    newest = next((run.data for run in reversed(runs) if run.data), data[0])
-    return {
-        "data": Control("data", Choice(tuple(data), "what the networks were judged on"), newest),
-        "network": Control("network", Choice(tuple(networks), "the base of the runs"), EVERY),
-        "cost": Control("cost", Choice(tuple(KINDS), "what is along the axis"), next(iter(KINDS))),
-        "batch": Control("batch", Choice(tuple(map(str, batches)), "images in a run that was timed"), str(batches[0])),
+    """What can be chosen."""
+    choices = _choices(runs) | {"cost": (tuple(KINDS), next(iter(KINDS)))}
+    about = {
+        "data": "what the networks were judged on",
+        "network": "the base of the runs",
+        "cost": "what is along the axis",
+        "batch": "images in a run that was timed",
     }
+    return {name: Control(name, Choice(choices[name][0], text), choices[name][1]) for name, text in about.items()}
+
+
+def _choices(runs: Sequence[Run]) -> dict[str, tuple[tuple[str, ...], str]]:
+    """What can be chosen among the runs that there are, and what is chosen first: the newest run's data."""
+    data = tuple(dict.fromkeys(run.data for run in runs if run.data)) or ("-",)
+    networks = (EVERY, *dict.fromkeys(run.network for run in runs if run.network))
+    batches = tuple(map(str, sorted({run.batch for run in runs if run.batch is not None}))) or ("1",)
+    newest = next((run.data for run in reversed(runs) if run.data), data[0])
+    return {"data": (data, newest), "network": (networks, EVERY), "batch": (batches, batches[0])}
 
 
 def _data_of(network: str) -> str:

@@ -42,11 +42,16 @@ def fill(journal: Journal) -> None:
 
 
 @pytest.fixture(scope="module")
-def board_tab(tmp_path_factory, browser, lab):
+def journal(tmp_path_factory):
+    made = Journal(tmp_path_factory.mktemp("scoreboard") / "journal.sqlite")
+    fill(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def board_tab(journal, browser, lab):
     """One scoreboard for all tests: each chooses for itself what it needs."""
-    folder = tmp_path_factory.mktemp("scoreboard")
-    fill(Journal(folder / "journal.sqlite"))
-    tab = open_notebook(lab, NotebookPage(browser, lab), folder, BOARD)
+    tab = open_notebook(lab, NotebookPage(browser, lab), journal.path.parent, BOARD)
     yield tab
     tab.close()
 
@@ -117,3 +122,13 @@ def test_data_network_and_cost_are_chosen_and_a_name_of_html_is_text(board):
     table.locator("summary").click()
     assert EVIL in table.locator("tbody tr").first.inner_text()
     table.locator("summary").click()
+
+
+def test_what_comes_later_can_be_chosen_once_it_is_read_again(board, journal):
+    (newest, *_) = reversed(journal.entries(kind="run"))
+    journal.record("run", "prune_weights", newest.value | {"data": "later", "network": "later"}, chapter="04")
+    press(board, "Read again")
+    board.page.get_by_role("radio", name="later", exact=True).first.wait_for(state="attached")
+    assert board.page.evaluate("() => document.activeElement.innerText") == "Read again"  # the keyboard stays there
+    choose(board, "later")
+    says(board, "Of 1 run, ")

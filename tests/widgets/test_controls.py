@@ -114,3 +114,25 @@ def test_such_a_slider_keeps_a_value_between_its_stops_and_that_is_one_move(knob
 def test_names_are_written_as_people_write_them():
     names = [spoken(name) for name in ("kv_bits", "pue", "grams_per_kwh", "sparsity")]
     assert names == ["KV bits", "PUE", "Grams per kWh", "Sparsity"]
+
+
+def test_a_choice_is_offered_other_options_and_keeps_its_own_while_it_is_among_them():
+    control, told = Control("scope", SCOPE, "per layer"), []
+    control.on_change(lambda: told.append(control.setting))
+    control.offer(("one", "per layer"), "one")
+    assert (control.setting, control.children[1].options) == ("per layer", ("one", "per layer"))
+    control.offer(("one", "two"), "two")
+    assert (control.setting, told) == ("two", [])
+    control.set("one")
+    assert told == ["one"]
+    with pytest.raises(ValueError, match=r"scope .* must be one of 'one', 'two', not 'global'"):
+        control.set("global")
+
+
+def test_no_options_are_offered_that_lack_what_is_to_be_chosen_or_where_there_is_no_choice():
+    control = Control("scope", SCOPE, "global")
+    with pytest.raises(ValueError, match="must be one of 'one', not 'two'"):
+        control.offer(("one",), "two")
+    assert control.knob == SCOPE
+    with pytest.raises(TypeError, match="sparsity is no choice"):
+        Control("sparsity", SPARSITY, 0.5).offer(("one",), "one")

@@ -184,11 +184,31 @@ def test_both_files_are_written_and_named(board, tmp_path):
     assert "<html" in (tmp_path / REPORT).read_text(encoding="utf-8")
 
 
-def test_runs_that_were_measured_since_are_read(board, journal):
+def test_runs_that_were_measured_since_are_read_and_what_they_bring_can_be_chosen(board, journal):
+    after(board.set, data="digits", network="mlp-digits")
+    new = {"data": "later", "network": "cnn-later", "batch": 64}
+    for row in (entry(SMALL, 0.99, 100, 0.1), entry(SMALL, 0.85, 300, 0.1, **new)):
+        journal.record("run", "r", row, chapter="03")
+    after(board.read_again)
+    assert (board.settings["data"], board.settings["network"]) == ("digits", "mlp-digits")  # as they were chosen
+    assert "99.0 % at 100 bytes" in board.readout.sentence
+    after(board.set, data="later", network="cnn-later", batch="64", cost=COSTS["ms"].text)
+    assert [run.score for run in board.selected] == [0.85]
+
+
+def test_the_chosen_run_stays_chosen_when_others_come(board, journal):
+    after(board.set, data="digits")
+    after(board.choose_point, Clicked(5000, 95.0, 1, 1))
     journal.record("run", "r", entry(SMALL, 0.99, 100, 0.1), chapter="03")
     after(board.read_again)
-    after(board.set, data="digits")
-    assert "99.0 % at 100 bytes" in board.readout.sentence
+    assert board.chosen.score == board.list.value.score == 0.95
+
+
+def test_a_journal_that_cannot_be_read_again_is_told_and_what_was_read_stays(board, journal, monkeypatch):
+    monkeypatch.setattr(store, "select", lambda *_, **__: (_ for _ in ()).throw(OSError("no disk")))
+    after(board.read_again)
+    assert "The journal was not read" in board.readout.error
+    assert len(board.runs) == 4
 
 
 @pytest.mark.parametrize(("network", "data"), [("cnn-scattered", "scattered"), ("mine", "not written down")])
@@ -205,9 +225,14 @@ def test_an_older_run_did_not_say_its_data_and_a_checkpoint_does(tmp_path, netwo
 
 
 def test_an_empty_journal_says_what_to_do(tmp_path):
-    board = Scoreboard(Journal(tmp_path / "empty.sqlite"), folder=tmp_path)
+    journal = Journal(tmp_path / "empty.sqlite")
+    board = Scoreboard(journal, folder=tmp_path)
     worker().wait(SECONDS)
     assert board.readout.sentence == NO_RUN
     assert board.board.shown is None
     after(board.export_report)
     assert "there is no report yet" in board.readout.error
+    journal.record("run", "r", entry(SMALL, 0.8, 1000), chapter="03")
+    after(board.read_again)
+    assert board.settings["data"] == "digits"
+    assert "Of 1 run, 1 not beaten" in board.readout.sentence
