@@ -34,7 +34,10 @@ NONE = "–"
 PREDICTED = ("chapter", "asked", "predicted", "came out here", "judgement")
 ANSWERED = ("chapter", "asked", "first answer", "judgement", "tries")
 TRIED = ("chapter", "check", "result", "cases passed", "tries", "recipe")
-OPENED = ("chapter", "network", "recipe", "test score (measured)", "validation score", "validation is better by")
+OPENED = (
+    *("chapter", "network", "recipe", "test score (measured)", "validation score (measured)"),
+    "validation is better by (95 % interval)",
+)
 RUN = (
     *(
         "chapter",
@@ -99,7 +102,10 @@ def _parts(story: Story, entries: Sequence[Entry]) -> Iterator[str]:
     yield section("Exercises and budgets", table("The best try of each.", TRIED, map(_tried_row, story.tried)))
     yield section(
         "Openings of the test data",
-        paragraph("Who chooses by validation data finds it better than the test: each choice picks some luck."),
+        paragraph(
+            "Who chooses by validation data finds it better than the test: each choice picks some luck. The interval "
+            "is that of two separate samples. Who opens the test several times and keeps the best chooses by it, too."
+        ),
         table(plural(len(story.opened), "opening"), OPENED, map(_opened_row, story.opened)),
     )
     yield section("Runs", *_runs(story))
@@ -125,7 +131,9 @@ def _tried_row(one: Tried) -> tuple[str, ...]:
 
 def _opened_row(one: Opened) -> tuple[str, ...]:
     validation = "not known" if one.validation is None else _percent(one.validation)
-    better = "not known" if one.optimism is None else f"{100 * one.optimism:+.1f} points"
+    better = "not known" if one.better is None else f"{100 * one.better:+.1f} points"
+    if one.optimism is not None:
+        better += f" ({100 * one.optimism.low:+.1f} to {100 * one.optimism.high:+.1f}): {one.optimism.verdict}"
     return one.chapter, one.network or "not known", _words(one.recipe), _percent(one.test), validation, better
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from efflab.journal import Entry, Json
 from efflab.lab import Lab, Preview, Report
-from efflab.measure import Evaluation
+from efflab.measure import Evaluation, scored
 from efflab.recipe import Recipe, to_json
 from efflab.scoreboard.recipes import check_recipe_text
 
@@ -89,10 +89,19 @@ def judged_entry(preview: Preview, lab: Lab) -> dict[str, Json]:
     }
 
 
-def opened_entry(recipe: Recipe, evaluation: Evaluation, lab: Lab) -> dict[str, Json]:
-    """What is kept of a look at the test data: whose score it is, and the score, a fraction."""
+def opened_entry(recipe: Recipe, test: Evaluation, lab: Lab) -> dict[str, Json]:
+    """What is kept of a look at the test data: whose score it is, and both scores with their intervals, fractions."""
     subject: dict[str, Json] = {"network": lab.name, "data": lab.data.name, "recipe": to_json(recipe), "seed": lab.seed}
-    return subject | {"score": evaluation.value}
+    score, low, high = scored(test)
+    validation, validation_low, validation_high = scored(lab.preview(recipe).evaluation)
+    return subject | {
+        "score": score,
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "validation": validation,
+        "validation_low": round(validation_low, 4),
+        "validation_high": round(validation_high, 4),
+    }
 
 
 def runs_of(entries: Iterable[Entry]) -> tuple[tuple[Run, ...], tuple[Unread, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from efflab.journal import Entry, Json
+from efflab.measure.optimism import Optimism, Scored, optimism_of
 from efflab.questions import Prediction, Questions, QuestionsError, Quiz, load
 from efflab.scoreboard.runs import MOST, Run, Unread, runs_of
 
@@ -62,7 +63,10 @@ class Tried:
 
 @dataclass(frozen=True)
 class Opened:
-    """A look at the test data: its score and that on validation data, fractions; None where it is not known."""
+    """A look at the test data: its score and that on validation data, fractions; None where it is not known.
+
+    `optimism` has the interval of their difference; older versions did not write down that of the test.
+    """
 
     at: str
     chapter: str
@@ -70,9 +74,10 @@ class Opened:
     recipe: str
     test: float
     validation: float | None
+    optimism: Optimism | None
 
     @property
-    def optimism(self) -> float | None:
+    def better(self) -> float | None:
         """By how much validation was better than the test, a difference of fractions."""
         return None if self.validation is None else self.validation - self.test
 
@@ -173,19 +178,35 @@ def _tried(chapter: str, id: str, entries: Sequence[Entry]) -> Tried:
 
 
 def _opened(entries: Sequence[Entry]) -> tuple[Opened, ...]:
-    """The looks at the test data, each with the newest run before it of the same network, recipe and seed."""
-    found, judged = list[Opened](), dict[tuple[str, str, str, int | None], float]()
+    """The looks at the test data, each beside its validation.
+
+    Older versions did not write that down: then it is that of the newest run before it of the same network, recipe and
+    seed.
+    """
+    found, judged = list[Opened](), dict[tuple[str, str, str, int | None], Scored]()
     for entry in entries:
         runs, _ = runs_of([entry])
-        judged |= {(run.network, run.data, run.recipe, run.seed): run.score for run in runs}
+        judged |= {(run.network, run.data, run.recipe, run.seed): (run.score, run.low, run.high) for run in runs}
         value = entry.value
-        if entry.kind == "test_opened" and isinstance(value, dict) and is_number(test := value.get("score")):
+        if entry.kind == "test_opened" and isinstance(value, dict) and is_number(score := value.get("score")):
             network, data, recipe = (str(value.get(name, "")) for name in ("network", "data", "recipe"))
             seed = value.get("seed")
             key = (network, data, recipe, seed if isinstance(seed, int) else None)
-            validation = judged.get(key) if network else None  # older versions did not say whose score it was
-            found.append(Opened(entry.at, entry.chapter, network, recipe, float(test), validation))
+            before = judged.get(key) if network else None  # older versions did not say whose score it was
+            validation = _scored(value, "validation", "validation_low", "validation_high") or before
+            test = _scored(value, "score", "low", "high")
+            optimism = optimism_of(validation, test) if validation and test else None
+            shown = validation[0] if validation else None
+            found.append(Opened(entry.at, entry.chapter, network, recipe, float(score), shown, optimism))
     return tuple(found)
+
+
+def _scored(value: Mapping[str, Json], *names: str) -> Scored | None:
+    """A score and the ends of its interval, if all three are there."""
+    score, low, high = (value.get(name) for name in names)
+    if is_number(score) and is_number(low) and is_number(high):
+        return float(score), float(low), float(high)
+    return None
 
 
 def is_number(value: Json | None) -> TypeGuard[float]:

@@ -287,9 +287,9 @@ class Bench(DiagnosisPanel):
         self._answer_gate()
 
     def _open_test(self, recipe: Recipe) -> None:
-        evaluation = self.lab.open_test(recipe)
-        self.desk.test_line.value = test_sentence(evaluation, self.lab.n_test_openings)
-        self._write("test_opened", opened_entry(recipe, evaluation, self.lab))
+        validation, test = self.lab.preview(recipe).evaluation, self.lab.open_test(recipe)
+        self.desk.test_line.value = test_sentence(validation, test, self.lab.n_test_openings)
+        self._write("test_opened", opened_entry(recipe, test, self.lab))
 
     def _write(self, kind: Kind, value: object) -> None:
         self.keep_in(self.journal, kind, self.technique.name, value, chapter=self.chapter)

@@ -147,7 +147,7 @@ class RecipeRuns(Panel):
 
     def _open_test(self, last: Prefix) -> None:
         evaluation = self.lab.open_test(last.recipe)
-        self.test_line.value = test_sentence(evaluation, self.lab.n_test_openings)
+        self.test_line.value = test_sentence(last.preview.evaluation, evaluation, self.lab.n_test_openings)
         self._write("test_opened", opened_entry(last.recipe, evaluation, self.lab))
 
     def _write_run(self, last: Prefix) -> None:

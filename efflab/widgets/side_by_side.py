@@ -290,10 +290,10 @@ class SideBySide(Panel):
 
     def _open_test(self, comparison: Comparison) -> None:
         n_before, recipes = self.lab.n_test_openings, (comparison.alone, comparison.taught)
-        alone, taught = (self.lab.open_test(recipe) for recipe in recipes)
+        alone, taught = ((self.lab.preview(one).evaluation, self.lab.open_test(one)) for one in recipes)
         self.desk.test_line.value = test_html(alone, taught, n_before)
-        for recipe, evaluation in zip(recipes, (alone, taught), strict=True):
-            self._write("test_opened", recipe, opened_entry(recipe, evaluation, self.lab))
+        for recipe, (_, test) in zip(recipes, (alone, taught), strict=True):
+            self._write("test_opened", recipe, opened_entry(recipe, test, self.lab))
 
     def _write(self, kind: Kind, recipe: Recipe, value: object) -> None:
         self.keep_in(self.journal, kind, recipe[-1].technique.name, value, chapter=self.chapter)

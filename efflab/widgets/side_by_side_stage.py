@@ -31,7 +31,7 @@ from efflab.measure.machine import describe_machine
 from efflab.recipe import script
 from efflab.widgets.parts import code_html, scrolling
 from efflab.widgets.tabs import JournalTab
-from efflab.widgets.tiles import PACKED, badge, tile
+from efflab.widgets.tiles import OPENED_AGAIN, PACKED, SEPARATE, badge, optimism_text, tile
 from efflab.widgets.view import PictureView
 
 N_MORE = 3
@@ -195,6 +195,8 @@ class CodeTab(ipywidgets.VBox):
         )
 
 
+Tested = tuple[Evaluation, Evaluation]
+"""What one network answered on validation and on test data."""
 MEASURED = (
     "the score on validation data, of both on the same images; of one seed, the interval is that of the images, from "
     f"{ENOUGH_SEEDS} on that of the mean over the seeds, by Student's t"
@@ -211,18 +213,23 @@ def next_text(comparison: Comparison, is_awaited: bool) -> str:
     return f"Press {N_MORE} more seeds{': your prediction is answered then' if is_awaited else ' for a verdict'}."
 
 
-def test_html(alone: Evaluation, taught: Evaluation, n_before: int) -> str:
-    """Both scores on the test data, what the teacher adds there, and whether it was opened before."""
-    task, added = alone.task, compare(alone, taught)
+def test_html(alone: Tested, taught: Tested, n_before: int) -> str:
+    """Both scores on the test data, what the teacher adds there, how optimistic validation was, and a note if reopened.
+
+    alone, taught: the evaluation of each student on validation and on test data.
+    """
+    task, added, both = alone[1].task, compare(alone[1], taught[1]), ((ALONE, alone), (TAUGHT, taught))
     scores = "; ".join(
-        f"{name} {score_text(one.value, task)} ({interval_text(*one.interval, per_unit=task.per_unit)})"
-        for name, one in ((ALONE, alone), (TAUGHT, taught))
+        f"{name} {score_text(test.value, task)} ({interval_text(*test.interval, per_unit=task.per_unit)})"
+        for name, (_, test) in both
     )
     change = signed_interval_text(added.low, added.high, per_unit=task.per_unit)
-    often = "" if not n_before else " It was opened before: what you choose by it is no longer a test."
+    minus = " ".join(f"{name} {optimism_text(*evaluations)}" for name, evaluations in both)
+    often = "" if not n_before else f" It was opened before: {OPENED_AGAIN}"
     return (
         f"<b>Test {task.score_name}</b>, with 95 % intervals: {scores}. The teacher adds "
-        f"{difference_text(added.value, task)} ({change}), one seed; {alone.n:,} images {badge('measured')}{often}"
+        f"{difference_text(added.value, task)} ({change}), one seed; {alone[1].n:,} images {badge('measured')} "
+        f"Validation minus test: {minus} {badge('measured', SEPARATE)}{often}"
     )
 
 

@@ -21,7 +21,7 @@ from efflab.figures.text import (
 from efflab.figures.visits import setting_text
 from efflab.knobs import Range
 from efflab.lab import Preview, Report
-from efflab.measure import Evaluation
+from efflab.measure import Evaluation, optimism_of, scored
 from efflab.measure.speed import Speed
 
 PACKED = (
@@ -38,6 +38,16 @@ SHARED = (
 """The same where weights share values."""
 MACS = "For a convolution: outputs x channels that it reads x kernel height x width; a linear layer: inputs x outputs."
 """The formula behind the multiplications, in words."""
+OPENED_AGAIN = (
+    "what you choose by it is no longer a test, but one more validation, which flatters the choice as the first one "
+    "does. Only images that nobody has looked at are a test then."
+)
+"""What it means to open the test data again."""
+SEPARATE = (
+    "Two separate samples of images: their errors do not cancel, so that the interval is wider than that of two "
+    "networks on the same images. Each choice by validation picks some luck, which the test does not have."
+)
+"""What the interval between validation and test is, in words."""
 
 
 def tiles(
@@ -71,14 +81,22 @@ def base_sentence(baseline: Evaluation) -> str:
     return f"As it is, the network has {score_text(baseline.value, baseline.task)} {baseline.task.score_name}."
 
 
-def test_sentence(evaluation: Evaluation, n_openings: int) -> str:
-    """The score on the test data, and how often it was opened."""
-    task = evaluation.task
-    often = "" if n_openings == 1 else f" You opened it {n_openings} times: what you choose by it is no longer a test."
+def test_sentence(validation: Evaluation, test: Evaluation, n_openings: int) -> str:
+    """The score on the test data, how optimistic validation was, and how often the test was opened; HTML."""
+    task = test.task
+    often = "" if n_openings == 1 else f" You opened it {n_openings} times: {OPENED_AGAIN}"
     return (
-        f"<b>Test {task.score_name} {score_text(evaluation.value, task)}</b> (95 % interval {_interval(evaluation)}, "
-        f"{evaluation.n:,} images) {badge('measured')}{often}"
+        f"<b>Test {task.score_name} {score_text(test.value, task)}</b> (95 % interval {_interval(test)}, "
+        f"{test.n:,} images) {badge('measured')} Validation {score_text(validation.value, task)}, minus test: "
+        f"{optimism_text(validation, test)} {badge('measured', SEPARATE)}{often}"
     )
+
+
+def optimism_text(validation: Evaluation, test: Evaluation) -> str:
+    """How much better a network was on validation than on test data, with the interval, and what that says."""
+    found, task = optimism_of(scored(validation), scored(test)), test.task
+    ends = signed_interval_text(found.low, found.high, per_unit=task.per_unit)
+    return f"{difference_text(found.value, task)} (95 % interval {ends}): {found.verdict}."
 
 
 def badge(kind: str, why: str = "") -> str:

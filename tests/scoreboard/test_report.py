@@ -68,6 +68,7 @@ def a_course() -> list[Entry]:
         entry("check", "budget", {"passed": False, "n_passed": 1, "n_cases": 2, "recipe": RECIPE}),
         run(id=9),
         entry("test_opened", "prune_filters", tested),
+        entry("test_opened", "prune_filters", tested | {"low": 0.80, "high": 0.892}),
         entry("run", "by hand", "nothing", id=11),
     ]
 
@@ -86,7 +87,8 @@ def test_each_thing_that_was_done_is_in_its_table():
         ["03", "budget", "not passed", "1 of 2", "1", "prune_filters(ratio=0.5)"],
     ]
     opened = ["03", "net", "prune_filters(ratio=0.5)", "85.0 %", "90.0 %", "+5.0 points"]
-    assert rows(html, "Openings of the test data") == [opened]
+    judged = "+5.0 points (+0.3 to +10.1): validation was too optimistic"
+    assert rows(html, "Openings of the test data") == [opened, [*opened[:-1], judged]]
     (measured,) = rows(html, "Runs")
     assert measured[3:7] == ["0", "90.0 % (88.0 to 91.0)", "80 kB", "1,000,000"]
     assert measured[7:] == ["82.3 kB", "1", "0.4 ms", "0.2 ms"]

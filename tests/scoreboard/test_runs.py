@@ -61,14 +61,20 @@ def test_what_was_only_judged_has_no_times_and_no_file(lab):
     assert found.packed_bytes == preview.size.packed_bytes
 
 
-def test_a_look_at_the_test_data_says_whose_it_was(lab):
-    found = opened_entry(RECIPE_OF_HALF, lab.open_test(RECIPE_OF_HALF), lab)
+def test_a_look_at_the_test_data_says_whose_it_was_beside_its_validation(lab):
+    test, validation = lab.open_test(RECIPE_OF_HALF), lab.preview(RECIPE_OF_HALF).evaluation
+    found = opened_entry(RECIPE_OF_HALF, test, lab)
     assert found == {
         "network": "tiny-mlp",
         "data": "tiny",
         "recipe": to_json(RECIPE_OF_HALF),
         "seed": 3,
-        "score": lab.open_test(RECIPE_OF_HALF).value,
+        "score": test.value,
+        "low": pytest.approx(test.interval[0], abs=5e-5),
+        "high": pytest.approx(test.interval[1], abs=5e-5),
+        "validation": validation.value,
+        "validation_low": pytest.approx(validation.interval[0], abs=5e-5),
+        "validation_high": pytest.approx(validation.interval[1], abs=5e-5),
     }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from efflab.data import wilson
 from efflab.questions import load
 from efflab.scoreboard.story import Story, questions_of, story_of
 from tests.scoreboard.entries import RECIPE, entry, run
@@ -82,14 +83,27 @@ def opening(**more):
 
 def test_a_test_stands_beside_the_newest_validation_of_the_same_network_before_it():
     one, two = story(run(score=0.7), run(score=0.9), opening(), run(score=0.99), opening()).opened
-    assert (one.test, one.validation, one.optimism) == (0.85, 0.9, pytest.approx(0.05))
+    assert (one.test, one.validation, one.better) == (0.85, 0.9, pytest.approx(0.05))
     assert two.validation == 0.99
+    assert one.optimism is None  # older versions did not write down the interval of the test
+
+
+def test_the_optimism_of_validation_has_the_interval_of_two_separate_samples():
+    tested = {"score": 0.6, "low": wilson(48, 80)[0], "high": wilson(48, 80)[1]}
+    low, high = wilson(56, 70)
+    own = {"validation": 0.8, "validation_low": low, "validation_high": high}
+    before, after = run(score=0.8, low=low, high=high), run(score=0.1)
+    one, two = story(before, opening(**tested), after, opening(**tested, **own)).opened
+    assert one.optimism == two.optimism
+    assert one.optimism.value == pytest.approx(0.2)
+    assert (one.optimism.low, one.optimism.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)  # Newcombe, 1998
+    assert one.optimism.verdict == "validation was too optimistic"
 
 
 @pytest.mark.parametrize("more", [{"network": "other"}, {"seed": 1}, {"data": "digits"}, {"recipe": "[]"}])
 def test_the_validation_of_another_network_is_not_taken_for_it(more):
     (one,) = story(run(), opening(**more)).opened
-    assert (one.validation, one.optimism) == (None, None)
+    assert (one.validation, one.better, one.optimism) == (None, None, None)
 
 
 def test_older_openings_which_do_not_say_whose_they_are_have_no_validation():

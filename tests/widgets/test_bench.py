@@ -261,6 +261,8 @@ def test_the_test_set_is_opened_by_its_own_method_only_and_counted(bench, lab, j
     assert lab.n_test_openings == before + 1
     assert journal.entries(kind="test_opened")
     assert "Test accuracy" in bench.desk.test_line.value
+    validation = lab.preview(bench.preview.recipe).evaluation
+    assert f"Validation {100 * validation.value:.1f} %, minus test: " in bench.desk.test_line.value
 
 
 def test_an_error_of_the_worker_is_seen_in_the_error_line_and_the_next_setting_works(lab, journal):

@@ -12,6 +12,7 @@ from efflab.scoreboard import opened_entry
 from efflab.widgets import Chapter, RecipeBench
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
 from efflab.widgets.recipe_runs import EMPTY, N_SEEDS
+from efflab.widgets.tiles import optimism_text
 from efflab.widgets.worker import worker
 
 SECONDS = 120
@@ -177,6 +178,8 @@ def test_opening_the_test_set_is_told_and_written_down_beside_the_validation(ben
     after(bench.put, (CUT,))
     after(bench.open_test)
     assert "Test accuracy" in bench.test_line.value
+    validation, test = bench.prefixes[-1].preview.evaluation, lab.open_test((CUT,))
+    assert f"minus test: {optimism_text(validation, test)}" in bench.test_line.value
     opened = bench.journal.latest("test_opened", "recipe").value
     assert opened == opened_entry((CUT,), lab.open_test((CUT,)), lab)
     after(bench.set, 1, sparsity=0.7)

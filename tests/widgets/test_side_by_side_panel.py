@@ -373,6 +373,8 @@ def test_the_test_data_is_opened_for_both_and_written_down(panel, lab, journal):
     assert f"alone {100 * alone['score']:.1f} %" in panel.desk.test_line.value
     assert f"with teacher {100 * taught['score']:.1f} %" in panel.desk.test_line.value
     assert "), one seed; " in panel.desk.test_line.value
+    points = 100 * (taught["validation"] - taught["score"])
+    assert f"with teacher {points:+.1f} points (95 % interval " in panel.desk.test_line.value.split("minus test:")[1]
     assert "opened before" not in panel.desk.test_line.value
     panel.open_test()
     worker().wait(SECONDS)

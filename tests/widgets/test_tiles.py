@@ -5,6 +5,7 @@ from html import escape
 
 import pytest
 import support
+import torch
 
 from efflab import (
     Lab,
@@ -17,11 +18,14 @@ from efflab import (
     step,
     technique,
 )
+from efflab.data import Classification
 from efflab.lab import Report
+from efflab.measure import Evaluation
 from efflab.prune.masks import Sparsity
 from efflab.quantize import Bits
 from efflab.runtime import Planned
-from efflab.widgets.tiles import MACS, PACKED, SHARED, sentence, tiles
+from efflab.widgets.tiles import MACS, OPENED_AGAIN, PACKED, SEPARATE, SHARED, sentence, tiles
+from efflab.widgets.tiles import test_sentence as told_of_test  # a name that pytest does not collect
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +160,28 @@ def test_the_formula_of_the_packed_bytes_is_that_of_the_encoding(lab, recipe, fo
     html = tiles(lab.preview(recipe), lab.baseline, None)
     assert escape(formula) in html
     assert escape(other) not in html
+
+
+def right(n_right: int, n: int) -> Evaluation:
+    return Evaluation(torch.zeros(n, dtype=torch.int64), (torch.arange(n) < n_right).float(), n, Classification())
+
+
+def test_the_test_score_stands_beside_how_optimistic_validation_was():
+    said = told_of_test(right(56, 70), right(48, 80), 1)
+    assert "<b>Test accuracy 60.0 %</b> (95 % interval 49.0 to 70.0, 80 images)" in said
+    gap = "+20.0 points (95 % interval +5.2 to +33.4): validation was too optimistic."  # Newcombe, 1998
+    assert f"Validation 80.0 %, minus test: {gap}" in said
+    assert escape(SEPARATE) in said
+    assert "You opened it" not in said
+
+
+def test_an_interval_that_holds_zero_is_no_measurable_difference():
+    said = told_of_test(right(5, 56), right(0, 29), 1)
+    assert "+8.9 points (95 % interval -3.8 to +19.3): no measurable difference." in said
+    assert "0.0 points (95 % interval -5.2 to +3.7): no measurable difference." in told_of_test(
+        right(70, 70), right(100, 100), 1
+    )
+
+
+def test_opening_it_again_is_counted_and_told_what_it_means():
+    assert f"You opened it 3 times: {OPENED_AGAIN}" in told_of_test(right(5, 10), right(5, 10), 3)
