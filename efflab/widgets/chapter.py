@@ -217,11 +217,7 @@ class Chapter:
         return Judging(lab, recipe, budget, self._checked)
 
     def hand_in(self, id: str, lab: Lab, budget: RecipeBudget) -> HandIn:
-        """Runs of the journal for a budget: the one that is handed in runs again from the start, and is judged.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """Runs of the journal for a budget: the one that is handed in runs again from the start, and is judged."""
 
         def keep(verdict: Verdict, recipe: str) -> Checked:
             return self._checked(id, verdict, recipe)

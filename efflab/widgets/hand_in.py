@@ -8,7 +8,7 @@ import ipywidgets
 from efflab.budget import RecipeBudget, StoppedError
 from efflab.capstone import HandedIn, candidates, hand_in
 from efflab.figures.text import score_text
-from efflab.journal import Journal
+from efflab.journal import Journal, JournalError
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import Recipe, from_json, to_json
@@ -29,9 +29,6 @@ class HandIn(Panel):
     """The runs that can be handed in for a budget. Make one with `chapter.hand_in(...)`.
 
     keep: writes the verdict down: verdict, recipe as JSON. `handed_in` is what was judged last, or None.
-
-    Raises:
-        JournalError: the journal cannot be read.
     """
 
     def __init__(self, lab: Lab, budget: RecipeBudget, journal: Journal, keep: Keep, *, chapter: str) -> None:
@@ -56,9 +53,13 @@ class HandIn(Panel):
         return tuple(run for _, run in self.choice.options)
 
     def read_again(self) -> None:
-        """Offer the runs that the journal has now."""
+        """Offer the runs that the journal has now; if it cannot be read, say why, and offer what there was."""
         self.clear_error()
-        runs, _ = runs_of(self.journal.entries(kind="run"))
+        try:
+            runs, _ = runs_of(self.journal.entries(kind="run"))
+        except JournalError as error:
+            self.show_error(error)
+            return
         found = candidates(runs, self.lab)
         offer(self.choice, [(_words(run, self.lab), run) for run in found])
         self._button.disabled = not found

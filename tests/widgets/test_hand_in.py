@@ -119,6 +119,15 @@ def test_a_recipe_that_cannot_run_is_told_in_the_words_of_its_technique(chapter,
     assert not panel._button.disabled
 
 
+def test_a_journal_that_cannot_be_read_is_told_and_what_was_offered_stays(chapter, lab, tmp_path):
+    write(chapter, lab, CUT)
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    panel.journal = Journal(tmp_path)  # a folder
+    panel.read_again()
+    assert "The journal was not read" in panel.readout.error
+    assert len(panel.runs) == 1
+
+
 def test_names_with_html_in_them_are_text(chapter, lab):
     own = Lab(support.tiny_cnn(), support.tiny_data(), name="<b>mine</b>")
     panel: HandIn = chapter.hand_in("under_20_kb", own, ALL)
