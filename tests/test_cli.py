@@ -180,10 +180,28 @@ def test_lab_hands_the_folder_to_jupyter_and_returns_its_exit_code(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = []
-    monkeypatch.setattr(chapters, "open_jupyter", lambda folder, *, browser: called.append((folder, browser)) or 3)
+    monkeypatch.setattr(chapters, "open_jupyter", lambda folder, **how: called.append((folder, how)) or 3)
     done = CliRunner().invoke(app, ["lab", "mine", "--no-browser"])
-    assert (done.exit_code, called) == (3, [(Path("mine").resolve(), False)])
+    assert (done.exit_code, called) == (3, [(Path("mine").resolve(), {"browser": False, "teacher": False})])
     assert "3 new files were copied" in done.output
+    CliRunner().invoke(app, ["lab", "mine", "--teacher"])
+    assert called[1][1] == {"browser": True, "teacher": True}
+
+
+@pytest.mark.parametrize(("teacher", "switch"), [(True, "1"), (False, None)])
+def test_teacher_mode_reaches_every_notebook_by_the_environment(
+    teacher: bool, switch: str | None, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Jupyter:
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            assert env.get("EFFLAB_TEACHER") == switch
+
+        def wait(self) -> int:
+            return 5
+
+    monkeypatch.delenv("EFFLAB_TEACHER", raising=False)
+    monkeypatch.setattr(chapters.subprocess, "Popen", Jupyter)
+    assert chapters.open_jupyter(source, teacher=teacher) == 5
 
 
 def test_jupyter_is_this_pythons_and_stays_on_this_machine(source: Path) -> None:

@@ -10,6 +10,7 @@ file. What the two versions do not share is marked (docs/writing_a_chapter.md sh
     # --- stub          the lines below, each behind "# >>> ", take their place in the student's
     # --- end
     # %% tags=["solution-only"]     a cell for the solved notebook; "student-only" for the student's
+    # %% tags=["demo"]              a cell that `efflab demo` runs; the last of them shows the panel
 
 The notebooks hold no outputs, no execution counts and no widget state, and the same source gives the same bytes. A
 cell's id comes from its text, so that a new cell changes no other.
@@ -35,6 +36,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 15
 VERSIONS = ("student", "solution")
 AUDIENCE = {"student-only": ("student",), "solution-only": ("solution",)}
+DEMO = "demo"
+"""The tag of the cells that `efflab demo` runs; it goes along into the notebook."""
 MARKERS = ("# --- solution", "# --- stub", "# --- end")
 BLOCK = re.compile(
     r"^ *# --- solution\n(?P<solution>.*?)^ *# --- stub\n(?P<stub>.*?)^ *# --- end *(?:\n|\Z)", re.MULTILINE | re.DOTALL
@@ -54,6 +57,7 @@ class Cell:
     texts: dict[str, str | None]
     has_stub: bool
     faults: tuple[str, ...]
+    is_demo: bool = False
 
     @property
     def label(self) -> str:
@@ -111,13 +115,15 @@ def cell_of(kind: str, raw: str, tags: list[str]) -> Cell:
         faults = [f"is a {kind} cell; a chapter has code and Markdown cells only"]
     if not raw.strip():
         faults = [*faults, "is empty; remove it"]
-    faults += [f"has the tag {tag!r}; known are {', '.join(AUDIENCE)}" for tag in tags if tag not in AUDIENCE]
+    known = (*AUDIENCE, DEMO)
+    faults += [f"has the tag {tag!r}; known are {', '.join(known)}" for tag in tags if tag not in known]
     audiences = [AUDIENCE[tag] for tag in tags if tag in AUDIENCE]
     texts = {
         version: text if all(version in audience for audience in audiences) else None
         for version, text in shared.items()
     }
-    return Cell(kind, raw, texts, kind == "code" and bool(BLOCK.search(raw)), tuple(faults))
+    has_stub = kind == "code" and bool(BLOCK.search(raw))
+    return Cell(kind, raw, texts, has_stub, tuple(faults), DEMO in tags)
 
 
 def divide(raw: str) -> tuple[dict[str, str], list[str]]:
@@ -182,7 +188,8 @@ def notebook(cells: list[Cell], version: str, chapter: str) -> str:
         text = cell.texts[version]
         if text is not None:
             key = f"{chapter}-{digest}" + (f"-{used[digest]}" if used[digest] > 1 else "")
-            shown.append(as_json(cell.kind, key, text if version == VERSIONS[0] else one_folder_down(text)))
+            there = text if version == VERSIONS[0] else one_folder_down(text)
+            shown.append(as_json(cell.kind, key, there, {"tags": [DEMO]} if cell.is_demo else {}))
     content = {
         "cells": shown,
         "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}},
@@ -197,9 +204,9 @@ def one_folder_down(text: str) -> str:
     return text.replace("](pictures/", "](../pictures/")
 
 
-def as_json(kind: str, key: str, text: str) -> dict[str, Any]:
+def as_json(kind: str, key: str, text: str, metadata: dict[str, Any]) -> dict[str, Any]:
     """One cell as an .ipynb file holds it, without anything that running it would add."""
-    cell = {"cell_type": kind, "id": key, "metadata": {}, "source": text.splitlines(keepends=True)}
+    cell = {"cell_type": kind, "id": key, "metadata": metadata, "source": text.splitlines(keepends=True)}
     return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
 
 

@@ -69,6 +69,14 @@ panel.train()
 worker().wait(300)
 panel
 """,
+    "18_recipe": """
+from efflab import Lab, fold_batch_norms, prune_weights, step
+from efflab.widgets import RecipeBench
+from efflab.widgets.worker import worker
+panel = RecipeBench(Lab.open("resnet8-scattered"), (step(fold_batch_norms), step(prune_weights, sparsity=0.5)))
+worker().wait(120)
+panel
+""",
 }
 """Name of the picture: the cell that shows another panel, or a bench that is made in another way."""
 

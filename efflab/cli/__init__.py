@@ -1,4 +1,4 @@
-"""The command line: `efflab lab`, `efflab start 03`, `efflab report`, `efflab class FOLDER`, `efflab doctor`.
+"""The command line: `efflab lab`, `efflab demo 03`, `efflab report`, `efflab class FOLDER`, `efflab doctor` and others.
 
 Each command is one call of a function that works without it. What is heavy (torch, Jupyter) is imported or started by
 the command that needs it, so that `efflab --help` answers at once.
@@ -34,11 +34,14 @@ def lab(
         Path | None, typer.Argument(help="Your own folder of notebooks; chapters that it lacks are copied there.")
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+    teacher: Annotated[
+        bool, typer.Option("--teacher", help="Ask nothing, show answers on a button, draw curves whole.")
+    ] = False,
 ) -> None:
     """Open JupyterLab on the chapters."""
     place, n_copied = chapters.prepare(folder)
     typer.echo(f"JupyterLab opens on {place}" + (f"; {n_copied} new files were copied there." if n_copied else "."))
-    raise typer.Exit(chapters.open_jupyter(place, browser=browser))
+    raise typer.Exit(chapters.open_jupyter(place, browser=browser, teacher=teacher))
 
 
 @app.command()
@@ -53,6 +56,20 @@ def start(
         typer.echo(f"{copy} is yours now. Open it with: efflab lab {to}")
     else:
         typer.echo(f"{copy} is there already and was left as it is. A second copy: efflab start {chapter} --fresh")
+
+
+@app.command("demo")
+def demonstrate(
+    chapter: Annotated[str, typer.Argument(help="The number of the chapter, such as 03.")],
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+) -> None:
+    """Show one chapter's panel alone, in large type over the whole window, for a class.
+
+    Nothing is asked, and nothing is written down.
+    """
+    from efflab.cli.demo import demo
+
+    demo(chapter, browser=browser)
 
 
 @app.command("report")

@@ -95,9 +95,10 @@ def jupyter_environment() -> dict[str, str]:
     return {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_CONFIG_PATH": path}
 
 
-def open_jupyter(folder: Path, *, browser: bool = True) -> int:
-    """Run JupyterLab until the learner closes it; its exit code."""
-    process = subprocess.Popen(jupyter_command(folder, browser=browser), env=os.environ | jupyter_environment())
+def open_jupyter(folder: Path, *, browser: bool = True, teacher: bool = False) -> int:
+    """Run JupyterLab until the learner closes it; its exit code. teacher: kernels are in teacher mode."""
+    more = jupyter_environment() | ({"EFFLAB_TEACHER": "1"} if teacher else {})
+    process = subprocess.Popen(jupyter_command(folder, browser=browser), env=os.environ | more)
     while True:
         try:
             return process.wait()

@@ -37,6 +37,7 @@ from efflab.widgets.scoreboard import Scoreboard
 from efflab.widgets.side_by_side import SideBySide
 from efflab.widgets.softened import Softened
 from efflab.widgets.states import FourStates
+from efflab.widgets.teaching import AnyPanel, OpenGate, OpenQuiz, is_teacher, prepare
 from efflab.widgets.trainings import styled_trainings
 
 if TYPE_CHECKING:
@@ -50,23 +51,28 @@ class Chapter:
         chapter = Chapter("03")
         chapter.bench(Lab.open("cnn-scattered"), prune_weights, controls=("sparsity",))
 
+    teacher: nothing is asked, answers are shown on a button, and curves are drawn whole; see `widgets/teaching.py`. By
+        default as EFFLAB_TEACHER says.
+
     Raises:
         QuestionsError: the chapter has no questions file, or a faulty one.
     """
 
-    def __init__(self, chapter: str, *, journal: Journal | None = None) -> None:
-        self.chapter = chapter
+    def __init__(self, chapter: str, *, journal: Journal | None = None, teacher: bool | None = None) -> None:
+        self.chapter, self.teacher = chapter, is_teacher() if teacher is None else teacher
         self.questions = questions.load(chapter)
         self.journal = journal or Journal()
         preload()  # while the first lab opens
 
     def predict(self, id: str) -> Gate:
         """The prediction gate for a question."""
-        return Gate(self.questions.prediction(id), self.journal, chapter=self.chapter)
+        kind = OpenGate if self.teacher else Gate
+        return kind(self.questions.prediction(id), self.journal, chapter=self.chapter)
 
     def quiz(self, id: str) -> QuizView:
         """The quiz widget for a question."""
-        return QuizView(self.questions.quiz(id), self.journal, chapter=self.chapter)
+        kind = OpenQuiz if self.teacher else QuizView
+        return kind(self.questions.quiz(id), self.journal, chapter=self.chapter)
 
     def bench(
         self, lab: Lab, technique: AnyTechnique | None = None, *, prediction: str | None = None, **options: Any
@@ -76,8 +82,8 @@ class Chapter:
         Raises:
             TypeError: `Bench` has no such option.
         """
-        gate = self.predict(prediction) if prediction else None
-        return Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options)
+        gate = self._gate(prediction)
+        return self._shown(Bench(lab, technique, gate=gate, journal=self.journal, chapter=self.chapter, **options), lab)
 
     def recipe_bench(
         self, lab: Lab, recipe: Recipe = (), *, prediction: str | None = None, at: Recipe = ()
@@ -89,8 +95,8 @@ class Chapter:
         Raises:
             TypeError: `recipe` or `at` is no recipe.
         """
-        gate = self.predict(prediction) if prediction else None
-        return RecipeBench(lab, recipe, gate=gate, at=at, journal=self.journal, chapter=self.chapter)
+        gate = self._gate(prediction)
+        return self._shown(RecipeBench(lab, recipe, gate=gate, at=at, journal=self.journal, chapter=self.chapter), lab)
 
     def scoreboard(self) -> Scoreboard:
         """The runs of all chapters in this journal.
@@ -106,7 +112,7 @@ class Chapter:
         Raises:
             TypeError: `FourStates` has no such option.
         """
-        return FourStates(lab, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(FourStates(lab, gate=self._gate(prediction), **options), lab)
 
     def kernels(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Kernels:
         """One network in floats and in integers. `prediction` is asked for first; options: as for `Kernels`.
@@ -114,7 +120,7 @@ class Chapter:
         Raises:
             TypeError: `Kernels` has no such option.
         """
-        return Kernels(lab, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(Kernels(lab, gate=self._gate(prediction), **options), lab)
 
     def encoded(self, lab: Lab, recipe: Recipe, *, prediction: str | None = None, **options: Any) -> EncodedView:
         """The file of Deep Compression, by layer and part. `prediction` is asked for first; options: `EncodedView`.
@@ -122,7 +128,7 @@ class Chapter:
         Raises:
             TypeError: `EncodedView` has no such option.
         """
-        return EncodedView(lab, recipe, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(EncodedView(lab, recipe, gate=self._gate(prediction), **options), lab)
 
     def side_by_side(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> SideBySide:
         """A student alone and with its teacher, the lab's base. `prediction` is asked for first; options: `SideBySide`.
@@ -130,8 +136,8 @@ class Chapter:
         Raises:
             TypeError: `SideBySide` has no such option.
         """
-        gate = self.predict(prediction) if prediction else None
-        return SideBySide(lab, gate=gate, journal=self.journal, chapter=self.chapter, **options)
+        gate = self._gate(prediction)
+        return self._shown(SideBySide(lab, gate=gate, journal=self.journal, chapter=self.chapter, **options), lab)
 
     def softened(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Softened:
         """What the teacher of a lab answers, softened. `prediction` is asked for first; options: as for `Softened`.
@@ -139,7 +145,7 @@ class Chapter:
         Raises:
             TypeError: `Softened` has no such option.
         """
-        return Softened(lab, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(Softened(lab, gate=self._gate(prediction), **options), lab)
 
     def loss_lab(self, lab: Lab, student: Recipe, *, prediction: str | None = None, **options: Any) -> LossLab:
         """The distillation loss of a student, taken apart. `prediction` is asked for first; options: `LossLab`.
@@ -147,7 +153,7 @@ class Chapter:
         Raises:
             TypeError: `LossLab` has no such option.
         """
-        return LossLab(lab, student, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(LossLab(lab, student, gate=self._gate(prediction), **options), lab)
 
     def missing(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> Missing:
         """Two students that never saw one class. `prediction` is asked for first; options: as for `Missing`.
@@ -155,7 +161,7 @@ class Chapter:
         Raises:
             TypeError: `Missing` has no such option.
         """
-        return Missing(lab, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(Missing(lab, gate=self._gate(prediction), **options), lab)
 
     def representations(
         self, lab: Lab, student: Recipe | Mapping[str, Recipe], *, prediction: str | None = None, **options: Any
@@ -165,7 +171,7 @@ class Chapter:
         Raises:
             TypeError: `Representations` has no such option.
         """
-        return Representations(lab, student, gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(Representations(lab, student, gate=self._gate(prediction), **options), lab)
 
     def diagnosis(
         self,
@@ -181,8 +187,8 @@ class Chapter:
         Raises:
             TypeError: `DiagnosisView` has no such option.
         """
-        gate = self.predict(prediction) if prediction else None
-        return DiagnosisView(model, base, shape=shape, gate=gate, **options)
+        gate = self._gate(prediction)
+        return self._shown(DiagnosisView(model, base, shape=shape, gate=gate, **options))
 
     def break_even(self, *, prediction: str | None = None, **options: Any) -> BreakEvenExplorer:
         """Sparse against dense on this machine. `prediction` is asked for first; options: as for `BreakEvenExplorer`.
@@ -190,7 +196,7 @@ class Chapter:
         Raises:
             TypeError: `BreakEvenExplorer` has no such option.
         """
-        return BreakEvenExplorer(gate=self.predict(prediction) if prediction else None, **options)
+        return self._shown(BreakEvenExplorer(gate=self._gate(prediction), **options))
 
     def calculator(
         self,
@@ -206,7 +212,7 @@ class Chapter:
             ValueError, TypeError: `at` names no control of the calculator, or no value for it.
         """
         calculator.ask(self.predict(prediction), at, answer)
-        return calculator
+        return self._shown(calculator)
 
     def check(self, id: str, function: Callable[..., object]) -> Checked:
         """Run the learner's function on the cases of an exercise."""
@@ -263,6 +269,12 @@ class Chapter:
         own = {name: settings[name] for name in ("utilisation", "pue", "grams_per_kwh")}
         table = published_trainings(**own)  # type: ignore[arg-type]  # the knobs of the call check them
         return styled_trainings(table, own)
+
+    def _gate(self, prediction: str | None) -> Gate | None:
+        return self.predict(prediction) if prediction else None
+
+    def _shown(self, panel: AnyPanel, lab: Lab | None = None) -> AnyPanel:
+        return prepare(panel, lab) if self.teacher else panel
 
     def _checked(self, id: str, verdict: Verdict, recipe: str | None) -> Checked:
         """Write a verdict down; a journal that cannot be written becomes a note beside it."""

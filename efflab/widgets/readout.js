@@ -37,6 +37,13 @@ function nameControls(panel) {
   }
 }
 
+// Over all of the page: the top layer of the browser, which no box of JupyterLab can hold back.
+function fillWindow(panel) {
+  panel.classList.add("efflab-window");
+  panel.setAttribute("popover", "manual");
+  panel.showPopover();
+}
+
 function render({ model, el }) {
   const sentence = document.createElement("p");
   sentence.className = "efflab-sentence";
@@ -75,6 +82,7 @@ function render({ model, el }) {
       attributeFilter: ["style", "aria-valuetext"],
     });
     look();
+    if (model.get("fills_window")) fillWindow(panel);
     return true;
   };
   const attempt = () => attach() || (waiting = requestAnimationFrame(attempt));

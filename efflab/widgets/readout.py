@@ -11,10 +11,14 @@ import traitlets
 
 
 class ReadOut(anywidget.AnyWidget):
-    """The sentence of a panel, and its error line. `sentence` and `error` may be set from any thread."""
+    """The sentence of a panel, and its error line. `sentence` and `error` may be set from any thread.
+
+    fills_window: the panel lies over the whole page, for a projector; set it before the panel is displayed.
+    """
 
     _esm = Path(__file__).with_name("readout.js")
     _css = Path(__file__).with_name("panel.css")
 
     sentence = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
+    fills_window = traitlets.Bool(False).tag(sync=True)

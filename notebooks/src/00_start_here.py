@@ -48,7 +48,7 @@ examine()
 # A lab holds two things: a trained network, and data to judge it with. This network reads handwritten digits of 8 by
 # 8 pixels.
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, prune_weights, step
 from efflab.widgets import Chapter
 
@@ -74,7 +74,7 @@ lab.data
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 chapter.bench(
     lab,
     prune_weights,

@@ -20,7 +20,7 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab.widgets import Chapter, llm_memory_calculator
 
 chapter = Chapter("01")

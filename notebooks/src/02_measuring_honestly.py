@@ -31,7 +31,7 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab
 from efflab.widgets import Chapter
 from efflab.widgets.answers import zeroed_class

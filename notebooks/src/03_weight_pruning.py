@@ -22,14 +22,14 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, prune_weights
 from efflab.widgets import Chapter
 
 chapter = Chapter("03")
 chapter.predict("faster_at_90")
 
-# %%
+# %% tags=["demo"]
 lab = Lab.open("lenet5-scattered")
 chapter.bench(
     lab,

@@ -24,14 +24,14 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, prune_filters
 from efflab.widgets import Chapter
 
 chapter = Chapter("04")
 chapter.predict("macs_at_50")
 
-# %%
+# %% tags=["demo"]
 lab = Lab.open("cnn64-scattered")
 chapter.bench(
     lab,

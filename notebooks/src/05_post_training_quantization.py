@@ -22,14 +22,14 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, fold_batch_norms, quantize_weights, step
 from efflab.widgets import Chapter
 
 chapter = Chapter("05")
 chapter.predict("time_of_few_bits")
 
-# %%
+# %% tags=["demo"]
 lab = Lab.open("cnn-scattered").after((step(fold_batch_norms),))
 chapter.bench(
     lab,

@@ -16,7 +16,7 @@
 # chooses a smaller step and clips. It is the best that rounding to the nearest does here. (Its packed bytes are more,
 # because fewer of its weights are zeros, which pack well.)
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, fold_batch_norms, quantize_weights, step, train_quantized
 from efflab.widgets import Chapter
 
@@ -37,7 +37,7 @@ chapter.bench(lab, quantize_weights, controls=("bits", "observer"), start={"bits
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 yours = chapter.bench(
     lab,
     train_quantized,

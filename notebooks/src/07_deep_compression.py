@@ -23,7 +23,7 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, share_weights, step
 from efflab.widgets import Chapter
 

@@ -22,7 +22,7 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab
 from efflab.widgets import Chapter
 from efflab.widgets.answers_of_distillation import fives_look_like

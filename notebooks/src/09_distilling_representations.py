@@ -23,7 +23,7 @@
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 from efflab import Lab, distill_predictions, fine_tune, start_student, step
 from efflab.widgets import Chapter
 from efflab.widgets.answers_of_distillation import first_layers_alike
