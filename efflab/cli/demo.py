@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,7 +40,8 @@ def demo(chapter: str, *, browser: bool = True, source: Path | None = None) -> N
         OSError: JupyterLab could not be started.
     """
     code = demo_code(chapter, source=source)
-    with TemporaryDirectory(prefix="efflab-demo-", ignore_cleanup_errors=True) as home, _server(Path(home)) as server:
+    folder = TemporaryDirectory(prefix="efflab-demo-", ignore_cleanup_errors=True)
+    with suppress(KeyboardInterrupt), folder as home, _server(Path(home)) as server:
         server.show(code)
         print(f"The demonstration is on {server.url}\nStop it with Ctrl-C.", flush=True)
         if browser:
@@ -98,8 +99,10 @@ class Server:
                 f"--IdentityProvider.token={self._token}",
             ],
             env=os.environ | jupyter_environment() | own,
+            stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            start_new_session=True,  # Ctrl-C is for us: the server would ask whether it is meant
         )
 
     @property
@@ -130,11 +133,8 @@ class Server:
         self._save(cell)
 
     def wait(self) -> None:
-        """Stay until Ctrl-C, or until the server ends by itself."""
-        try:
-            self._process.wait()
-        except KeyboardInterrupt:
-            return
+        """Stay until the server ends by itself."""
+        self._process.wait()
 
     def close(self) -> None:
         """End the server and its kernel."""
