@@ -139,6 +139,13 @@ def test_the_doctest_of_the_journal_holds():
     assert (result.failed, result.attempted) == (0, 2)
 
 
+@pytest.mark.parametrize("values", [("1, 2", "3"), ("1", "{"), ("[1", "2]"), ("1, 2", "")])
+def test_values_that_are_no_json_are_not_taken_for_those_of_their_neighbours(journal, values):
+    store.insert(journal.path, [("2025-03-01T18:20:05.123Z", "03", "skip", "a", value) for value in values])
+    with pytest.raises(ValueError, match=r"Extra data|Expecting"):
+        journal.entries()
+
+
 # Out again
 
 

@@ -7,7 +7,6 @@ one clause that says why.
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 
 from efflab.journal import store
@@ -15,7 +14,7 @@ from efflab.journal.journal import KINDS, Entry
 
 MOST_ENTRIES = 200_000
 """A learner's course has some thousands."""
-_FIELDS = tuple(field.name for field in fields(Entry))
+_FIELDS = Entry._fields
 
 
 class CopyError(ValueError):

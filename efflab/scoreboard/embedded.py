@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from efflab.journal import Entry
 from efflab.journal.copies import CopyError, entries_from, parsed
@@ -13,7 +12,7 @@ _HARMLESS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # JSON's own way t
 
 def embed(name: str, entries: Sequence[Entry]) -> str:
     """The block of HTML; whatever is in the entries, it ends where it should."""
-    text = json.dumps({"name": name, "entries": [asdict(entry) for entry in entries]})
+    text = json.dumps({"name": name, "entries": [entry._asdict() for entry in entries]})
     for mark, code in _HARMLESS.items():
         text = text.replace(mark, code)
     return f"{BEGIN}{text}{END}\n"

@@ -6,6 +6,8 @@ times are measured, on the machine of the learner.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from efflab.journal import Entry, Json
 from efflab.lab import Lab, Preview, Report
@@ -16,11 +18,18 @@ from efflab.scoreboard.recipes import check_recipe_text
 MOST = 2**63
 """No count of bytes, no time and no score is as large: it is a slip of the pen."""
 _NEEDED = ("recipe", "score", "low", "high", "packed_bytes")
+_TEXTS = ("network", "data", "recipe", "verdict")
+_NUMBER, _WHOLE = ((float, int), "finite number"), ((int,), "whole number")
+_COUNTS = {
+    **dict.fromkeys(("score", "low", "high", "ms", "base_ms"), _NUMBER),
+    **dict.fromkeys(("seed", "packed_bytes", "macs", "file_bytes", "batch"), _WHOLE),
+}
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A run as it was written down; None or "" where nobody wrote it, as older versions did not.
+
+    A tuple, because a journal may have ten thousand: as a frozen dataclass each takes five times as long to make.
 
     `id`, `at` and `chapter` are those of the journal's entry. `network` is the name of the base and `data` that of
     what it was judged on; `recipe` is JSON, as `efflab.from_json` reads it. `score` and the ends of its interval are
@@ -50,6 +59,14 @@ class Run:
     def is_timed(self) -> bool:
         """Whether the network was timed, and its file weighed; of several seeds only one is."""
         return self.ms is not None
+
+
+_WRITTEN = Run._fields[3:]
+"""The fields of the entry's value; the others are the entry's own."""
+_UNWRITTEN = dict.fromkeys(_WRITTEN) | {"network": "", "data": "", "verdict": ""}
+_in_order = itemgetter(*_WRITTEN)
+_COUNTED = slice(_WRITTEN.index("seed"), _WRITTEN.index("verdict"))
+"""Where the numbers are among them."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,7 @@ def runs_of(entries: Iterable[Entry]) -> tuple[tuple[Run, ...], tuple[Unread, ..
     """
     runs: list[Run] = []
     unread: list[Unread] = []
-    sound: set[str] = set()  # recipes that were looked at: a journal has many runs of few recipes
+    sound: set[object] = set()  # what was looked at: a journal has many runs of few recipes
     for entry in entries:
         if entry.kind == "run":
             try:
@@ -123,59 +140,43 @@ def runs_of(entries: Iterable[Entry]) -> tuple[tuple[Run, ...], tuple[Unread, ..
     return tuple(runs), tuple(unread)
 
 
-def _run(entry: Entry, sound: set[str]) -> Run:
-    value = entry.value
-    if not isinstance(value, dict):
+def _run(entry: Entry, sound: set[object]) -> Run:
+    """The run of an entry. sound: recipes, and kinds of fields, that were looked at; what is new and sound is added."""
+    if not isinstance(entry.value, dict):
         raise ValueError("it has no fields")
+    fields = _fields(entry.value)
+    run, kinds = Run(entry.id, entry.at, entry.chapter, *fields), tuple(map(type, fields))
+    if kinds not in sound:
+        _check(run)
+        sound.add(kinds)
+    for count in fields[_COUNTED]:
+        if count is not None and not 0 <= count < MOST:
+            _check(run)  # says which it is
+    if run.recipe not in sound:
+        check_recipe_text(run.recipe)
+        sound.add(run.recipe)
+    batch = None if run.ms is None else run.batch or 1  # not written down before there was a choice: one image
+    return run if batch == run.batch else run._replace(batch=batch)
+
+
+def _fields(value: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The fields of a run in their order; where some were not written down, with what stands for them."""
+    try:
+        found: tuple[Any, ...] = _in_order(value)
+    except KeyError:
+        found = _in_order({**_UNWRITTEN, **value})
+    return found
+
+
+def _check(run: Run) -> None:
+    """Raise ValueError unless what a run needs is there, and all is text or number as it should be."""
     for name in _NEEDED:
-        if value.get(name) is None:
+        if getattr(run, name) is None:
             raise ValueError(f"it has no {name}")
-    recipe, ms = _text(value, "recipe"), _number(value, "ms")
-    if recipe not in sound:
-        check_recipe_text(recipe)
-        sound.add(recipe)
-    return Run(
-        id=entry.id,
-        at=entry.at,
-        chapter=entry.chapter,
-        network=_text(value, "network"),
-        data=_text(value, "data"),
-        recipe=recipe,
-        seed=_whole(value, "seed"),
-        score=_number(value, "score") or 0.0,
-        low=_number(value, "low") or 0.0,
-        high=_number(value, "high") or 0.0,
-        packed_bytes=_whole(value, "packed_bytes") or 0,
-        macs=_whole(value, "macs"),
-        file_bytes=_whole(value, "file_bytes"),
-        # not written down before there was a choice: one image
-        batch=(_whole(value, "batch") or 1) if ms is not None else None,
-        ms=ms,
-        base_ms=_number(value, "base_ms"),
-        verdict=_text(value, "verdict"),
-    )
-
-
-def _text(value: Mapping[str, Json], name: str) -> str:
-    found = value.get(name, "")
-    if not isinstance(found, str):
-        raise ValueError(f"its {name} is {repr(found)[:60]}, which is no text")
-    return found
-
-
-def _number(value: Mapping[str, Json], name: str) -> float | None:
-    found = value.get(name)
-    if found is None:
-        return None
-    if isinstance(found, bool) or not isinstance(found, (float, int)) or not 0 <= found < MOST:
-        raise ValueError(f"its {name} is {repr(found)[:60]}; it must be a finite number from 0 up")
-    return found
-
-
-def _whole(value: Mapping[str, Json], name: str) -> int | None:
-    found = value.get(name)
-    if found is None:
-        return None
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < MOST:
-        raise ValueError(f"its {name} is {repr(found)[:60]}; it must be a whole number from 0 up")
-    return found
+    for name in _TEXTS:
+        if type(found := getattr(run, name)) is not str:
+            raise ValueError(f"its {name} is {repr(found)[:60]}, which is no text")
+    for name, (kinds, wanted) in _COUNTS.items():
+        found = getattr(run, name)
+        if found is not None and not (type(found) in kinds and 0 <= found < MOST):  # a bool is no number
+            raise ValueError(f"its {name} is {repr(found)[:60]}; it must be a {wanted} from 0 up")

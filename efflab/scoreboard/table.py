@@ -11,14 +11,13 @@ import io
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 
 from efflab.journal.whole import write_whole
 from efflab.scoreboard.recipes import recipe_text
 from efflab.scoreboard.runs import Run
 
-COLUMNS = (*(field.name for field in fields(Run)), "recipe_in_words")
+COLUMNS = (*Run._fields, "recipe_in_words")
 """As in `Run`, which says what each is: scores are fractions, sizes bytes, times milliseconds."""
 _DANGEROUS = tuple("=+-@\t\r\n＝＋－＠")  # the last four are full-width: some programs run them, too
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")

@@ -6,7 +6,6 @@ the recipe bench opens with it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -147,7 +146,7 @@ class Scoreboard(LivePanel):
 
     def _read(self) -> None:
         runs, _ = runs_of(self.journal.entries(kind="run"))
-        self.runs = tuple(run if run.data else replace(run, data=_data_of(run.network)) for run in runs)
+        self.runs = tuple(run if run.data else run._replace(data=_data_of(run.network)) for run in runs)
 
     def _say_written(self, path: Path) -> None:
         self.readout.sentence = f"Written: {path}"
