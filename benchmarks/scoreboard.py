@@ -36,6 +36,7 @@ def _row(pick: random.Random) -> tuple[str, str, str, str, str]:
         "data": "digits",
         "recipe": to_json((step(prune_filters, ratio=pick.randrange(1, 20) / 20),)),
         "seed": 0,
+        "teacher": "",
         "score": score,
         "low": round(score * 0.98, 4),
         "high": round(min(1.0, score * 1.01), 4),

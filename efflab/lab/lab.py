@@ -21,7 +21,7 @@ from efflab.lab.cuts import Cuts
 from efflab.lab.grids import Grids
 from efflab.lab.kept import Kept
 from efflab.lab.measuring import Measuring
-from efflab.lab.networks import Networks
+from efflab.lab.networks import Networks, fingerprint
 from efflab.lab.prefixes import Prefixes
 from efflab.lab.shipping import Weighed
 from efflab.lab.sweeps import Sweeps
@@ -102,6 +102,12 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps, Prefixes):
     def teacher(self) -> nn.Module:
         """Who teaches in steps that ask for a teacher; do not change it."""
         return self._networks.teacher
+
+    @cached_property
+    def own_teacher(self) -> str:
+        """Which network teaches, if it is not the base: its class and a fingerprint of its numbers; else empty."""
+        other = self._other_teacher
+        return "" if other is None else f"{type(other).__name__} {fingerprint(other)}"
 
     @cached_property
     def teaching(self) -> Evaluation:

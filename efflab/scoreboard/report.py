@@ -163,7 +163,8 @@ def _run_row(run: Run) -> tuple[str, ...]:
     seed, macs, batch = counts
     file = NONE if run.file_bytes is None else size(run.file_bytes)
     base_ms, ms = (NONE if one is None else f"{three(one)} ms" for one in (run.base_ms, run.ms))
-    words = (run.chapter, run.network or NONE, _words(run.recipe))
+    taught = f", taught by {run.teacher}" if run.teacher else ""
+    words = (run.chapter, run.network or NONE, f"{_words(run.recipe)}{taught}")
     return (*words, seed, score, size(run.packed_bytes), macs, file, batch, base_ms, ms)
 
 

@@ -18,7 +18,7 @@ from efflab.scoreboard.recipes import check_recipe_text
 MOST = 2**63
 """No count of bytes, no time and no score is as large: it is a slip of the pen."""
 _NEEDED = ("recipe", "score", "low", "high", "packed_bytes")
-_TEXTS = ("network", "data", "recipe", "verdict")
+_TEXTS = ("network", "data", "recipe", "verdict", "teacher")
 _NUMBER, _WHOLE = ((float, int), "finite number"), ((int,), "whole number")
 _COUNTS = {
     **dict.fromkeys(("score", "low", "high", "ms", "base_ms"), _NUMBER),
@@ -34,7 +34,8 @@ class Run(NamedTuple):
     `id`, `at` and `chapter` are those of the journal's entry. `network` is the name of the base and `data` that of
     what it was judged on; `recipe` is JSON, as `efflab.from_json` reads it. `score` and the ends of its interval are
     fractions; `macs` are those of one image, zeros included. Where the network was not timed and its file not weighed,
-    `batch`, `ms` (of one run, which is `batch` images), `base_ms` and `file_bytes` are None.
+    `batch`, `ms` (of one run, which is `batch` images), `base_ms` and `file_bytes` are None. `teacher` is the network
+    that taught, as `Lab.own_teacher` names it; "" where that was the base, or nobody.
     """
 
     id: int | None
@@ -54,6 +55,7 @@ class Run(NamedTuple):
     ms: float | None
     base_ms: float | None
     verdict: str
+    teacher: str
 
     @property
     def is_timed(self) -> bool:
@@ -63,7 +65,7 @@ class Run(NamedTuple):
 
 _WRITTEN = Run._fields[3:]
 """The fields of the entry's value; the others are the entry's own."""
-_UNWRITTEN = dict.fromkeys(_WRITTEN) | {"network": "", "data": "", "verdict": ""}
+_UNWRITTEN = dict.fromkeys(_WRITTEN) | {"network": "", "data": "", "verdict": "", "teacher": ""}
 _in_order = itemgetter(*_WRITTEN)
 _COUNTED = slice(_WRITTEN.index("seed"), _WRITTEN.index("verdict"))
 """Where the numbers are among them."""
@@ -94,10 +96,7 @@ def judged_entry(preview: Preview, lab: Lab) -> dict[str, Json]:
     """What is kept of a network that was judged, and neither weighed nor timed; as in `run_entry`."""
     low, high = preview.evaluation.interval
     return {
-        "network": lab.name,
-        "data": lab.data.name,
-        "recipe": to_json(preview.recipe),
-        "seed": lab.seed,
+        **_subject(preview.recipe, lab),
         "score": round(preview.evaluation.value, 4),
         "low": round(low, 4),
         "high": round(high, 4),
@@ -108,16 +107,28 @@ def judged_entry(preview: Preview, lab: Lab) -> dict[str, Json]:
 
 def opened_entry(recipe: Recipe, test: Evaluation, lab: Lab) -> dict[str, Json]:
     """What is kept of a look at the test data: whose score it is, and both scores with their intervals, fractions."""
-    subject: dict[str, Json] = {"network": lab.name, "data": lab.data.name, "recipe": to_json(recipe), "seed": lab.seed}
     score, low, high = scored(test)
     validation, validation_low, validation_high = scored(lab.preview(recipe).evaluation)
-    return subject | {
+    return {
+        **_subject(recipe, lab),
         "score": score,
         "low": round(low, 4),
         "high": round(high, 4),
         "validation": validation,
         "validation_low": round(validation_low, 4),
         "validation_high": round(validation_high, 4),
+    }
+
+
+def _subject(recipe: Recipe, lab: Lab) -> dict[str, Json]:
+    """What a score is of; the teacher is named where a step asked for one that is not the base."""
+    is_taught = any("teacher" in one.technique.inputs for one in recipe)
+    return {
+        "network": lab.name,
+        "data": lab.data.name,
+        "recipe": to_json(recipe),
+        "seed": lab.seed,
+        "teacher": lab.own_teacher if is_taught else "",
     }
 
 

@@ -170,6 +170,11 @@ class Scoreboard(LivePanel):
         recipe = from_json(run.recipe)
         if run.network not in models.names():
             raise ValueError(f"{run.network} is a network of your own: paste the line above into its recipe bench")
+        if run.teacher:
+            raise ValueError(
+                f"this run was taught by {run.teacher}, and not by its base: open a recipe bench on "
+                "Lab(model, data, teacher=...) with that network as its teacher, and paste the line above into it"
+            )
         lab = Lab.open(run.network, seed=run.seed or 0)
         self.place.children = (RecipeBench(lab, recipe, journal=self.journal),)
 
@@ -227,11 +232,10 @@ def _words(run: Run) -> str:
     costs = "; ".join(
         f"{about.label} {text} ({about.badge})" for cost, about in COSTS.items() if (text := cost_text(run, cost))
     )
-    return (
-        f"<div class='efflab-verdict'>{escape(recipe_text(run.recipe))} on {escape(run.network)}, seed {_seed(run)}, "
-        f"chapter {escape(run.chapter)}: {escape(score_text(run.score, TASK))} {TASK.score_name} on validation data "
-        f"(measured). {escape(costs)}.</div>"
-    )
+    taught = f", taught by {run.teacher}" if run.teacher else ""
+    what = f"{recipe_text(run.recipe)} on {run.network}{taught}, seed {_seed(run)}, chapter {run.chapter}"
+    score = f"{score_text(run.score, TASK)} {TASK.score_name} on validation data (measured)"
+    return f"<div class='efflab-verdict'>{escape(f'{what}: {score}. {costs}.')}</div>"
 
 
 def _code(run: Run) -> str:
@@ -240,7 +244,9 @@ def _code(run: Run) -> str:
         recipe = from_json(run.recipe)
     except (ValueError, TypeError) as error:
         return line_text(f"There is no code to show: {error}")
-    return code_html(to_line(recipe), "the recipe") + code_html(script(recipe, seed=_seed(run)), "the calls")
+    text = script(recipe, seed=_seed(run), has_teacher=bool(run.teacher))
+    told = line_text(f"They need `teacher`, which was {run.teacher} and not the base:") if run.teacher else ""
+    return code_html(to_line(recipe), "the recipe") + told + code_html(text, "the calls")
 
 
 def _seed(run: Run) -> int:

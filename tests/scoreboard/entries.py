@@ -10,6 +10,7 @@ RUN: dict[str, Json] = {
     "data": "tiny",
     "recipe": RECIPE,
     "seed": 0,
+    "teacher": "",
     "score": 0.9,
     "low": 0.88,
     "high": 0.91,

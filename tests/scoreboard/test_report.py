@@ -97,6 +97,11 @@ def test_each_thing_that_was_done_is_in_its_table():
     assert html.count("class='blank'") == 3
 
 
+def test_a_run_that_was_taught_by_another_network_than_its_base_says_so():
+    (row,) = rows(report([run(teacher="Network 0123abcd")]), "Runs")
+    assert row[2] == "prune_filters(ratio=0.5), taught by Network 0123abcd"
+
+
 def test_the_page_runs_nothing_asks_for_nothing_and_its_tags_are_in_order():
     page = Reader(report(a_course(), name="Ada"))
     assert page.tags.count("script") == 1

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import torch
 
-from efflab import Lab, prune_weights, step
+from efflab import Lab, distill_predictions, prune_weights, step
 from efflab.journal import Journal
 from efflab.lab import Report
+from efflab.lab.networks import fingerprint
 from efflab.measure import count_work
 from efflab.recipe import from_json, to_json
 from efflab.scoreboard import Run, judged_entry, opened_entry, recipe_text, run_entry, runs_of
@@ -69,6 +71,7 @@ def test_a_look_at_the_test_data_says_whose_it_was_beside_its_validation(lab):
         "data": "tiny",
         "recipe": to_json(RECIPE_OF_HALF),
         "seed": 3,
+        "teacher": "",
         "score": test.value,
         "low": pytest.approx(test.interval[0], abs=5e-5),
         "high": pytest.approx(test.interval[1], abs=5e-5),
@@ -78,8 +81,28 @@ def test_a_look_at_the_test_data_says_whose_it_was_beside_its_validation(lab):
     }
 
 
+def test_a_teacher_that_is_not_the_base_is_named_where_it_taught(lab):
+    teacher = support.tiny_cnn()
+    own = Lab(support.tiny_mlp(), support.tiny_data(n=60), teacher=teacher)
+    taught, alone = (step(distill_predictions, epochs=1),), RECIPE_OF_HALF
+    (of_own,) = read(entry("run", "r", judged_entry(own.preview(taught), own)))
+    assert of_own.teacher == f"Network {fingerprint(teacher)}" == own.own_teacher
+    assert opened_entry(taught, own.open_test(taught), own)["teacher"] == of_own.teacher
+    assert judged_entry(own.preview(alone), own)["teacher"] == ""  # nobody taught
+    base = Lab(support.tiny_mlp(), support.tiny_data(n=60))
+    assert judged_entry(base.preview(taught), base)["teacher"] == ""
+
+
+def test_a_fingerprint_says_which_network_it_is():
+    prints = [fingerprint(model) for model in (support.tiny_cnn(), support.tiny_cnn(), support.tiny_cnn(1))]
+    assert prints[0] == prints[1] != prints[2]
+    assert fingerprint(support.tiny_cnn().to(memory_format=torch.channels_last)) == prints[0]  # the same numbers
+    assert len(prints[0]) == 8
+
+
 def test_runs_of_older_versions_are_read_and_what_they_lack_is_not_made_up():
-    (oldest,) = read(run("data", "seed", "macs", "batch", "network"))
+    (oldest,) = read(run("data", "seed", "macs", "batch", "network", "teacher"))
+    assert oldest.teacher == ""
     assert (oldest.data, oldest.seed, oldest.macs, oldest.network) == ("", None, None, "")
     assert oldest.batch == 1  # there was no other
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from efflab import Lab, fine_tune, prune_weights, step, to_json, to_line
+from efflab import Lab, distill_predictions, fine_tune, prune_weights, step, to_json, to_line
 from efflab.figures.picture import MAX_ROWS
 from efflab.journal import Journal, store
 from efflab.scoreboard import COSTS
@@ -172,6 +172,26 @@ def test_a_network_of_ones_own_and_no_choice_are_told(board):
     after(board.open_bench)
     assert "mine <b> is a network of your own" in board.readout.error
     assert board.place.children == ()
+
+
+def test_a_run_with_a_teacher_of_its_own_says_what_it_needs(tmp_path):
+    journal = Journal(tmp_path / "taught.sqlite")
+    recipe = (step(distill_predictions, epochs=1),)
+    for teacher in ("Network 0123abcd", ""):
+        journal.record("run", "r", entry(recipe, 0.9, 1000, teacher=teacher), chapter="08")
+    board = Scoreboard(journal, folder=tmp_path)
+    own, base = board.selected
+    after(board.choose, own)
+    assert "taught by Network 0123abcd" in board.detail.value
+    assert "They need `teacher`, which was Network 0123abcd and not the base:" in board.code.value
+    assert "teacher = model" not in board.code.value
+    after(board.open_bench)
+    assert "this run was taught by Network 0123abcd, and not by its base" in board.readout.error
+    assert "Lab(model, data, teacher=...)" in board.readout.error
+    assert board.place.children == ()
+    after(board.choose, base)
+    assert "taught by" not in board.detail.value
+    assert "teacher = model" in board.code.value
 
 
 def test_both_files_are_written_and_named(board, tmp_path):
