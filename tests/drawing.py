@@ -1,4 +1,4 @@
-"""How hypothesis draws the cases of a test: the same in every run, at any speed of the machine, and no file is written.
+"""How hypothesis draws the cases of a test: from a fixed start, at any speed of the machine, with no file left here.
 
 A case that fails is made as small as it can be before it is shown: the lists below begin with what is simplest.
 """
@@ -11,7 +11,7 @@ from efflab.lab.sweeps import grid
 
 
 def examples(number: int) -> settings:
-    """A decorator: draw so many cases, always the same; without a search for what else would fail, which takes long."""
+    """A decorator: draw so many cases, from a fixed start; without a search for what else would fail, which is long."""
     phases = (Phase.explicit, Phase.generate, Phase.shrink)
     return settings(max_examples=number, derandomize=True, database=None, deadline=None, phases=phases)
 
