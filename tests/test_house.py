@@ -72,7 +72,10 @@ LIBRARIES = {
     "shelve": set(),
     "dill": set(),
     "cloudpickle": set(),
-    "joblib": set(),
+    "joblib.load": set(),
+    "joblib.dump": set(),
+    "joblib.Memory": set(),
+    "joblib": {"lab"},  # for its workers, which are ours; what it pickles on the way it reads back itself
     "torch.load": set(),
 }
 
@@ -123,6 +126,8 @@ def names_in(node: ast.AST, parts: tuple[str, ...]) -> list[str]:
             return [first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else "?"]
         case ast.Attribute(value=ast.Name(id="torch"), attr="load"):
             return ["torch.load"]
+        case ast.Attribute(value=ast.Name(id="joblib"), attr="load" | "dump" | "Memory" as name):
+            return [f"joblib.{name}"]
     return []
 
 
@@ -213,6 +218,7 @@ def build(folder: Path, files: dict[str, str]) -> Path:
 
 
 WRONG = {
+    "joblib as a pickle": ("lab/kept.py", "import joblib\njoblib.load('x')", "joblib.load is for no room"),
     "a climb": ("knobs.py", "import efflab.figures", "knobs (floor 0) climbs to figures (floor 3)"),
     "a climb by from": ("knobs.py", "from efflab import figures", "climbs to figures"),
     "a climb inside a function": ("knobs.py", "def f():\n    from efflab.lab import Lab", "climbs to lab"),

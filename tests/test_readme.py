@@ -13,6 +13,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 def test_the_python_of_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.setenv("EFFLAB_JOURNAL", str(tmp_path / "journal.sqlite"))
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert len(blocks) == 3
     generator = torch.Generator().manual_seed(0)

@@ -73,7 +73,7 @@ def over_seeds(
         TypeError: a seed is no whole number.
     """
     check_recipe(recipe)
-    _check_seeds(seeds)
+    check_seeds(seeds)
     whole, first = progress or Progress(), None
     for i, seed in enumerate(seeds):
         if whole.is_stopped:
@@ -131,7 +131,8 @@ def _trained(lab: "Lab", recipe: Recipe, progress: Progress) -> nn.Module:
     return lab.build(recipe, progress=progress)
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise TypeError unless all are whole numbers, ValueError unless they are different ones from 0 on, and some."""
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"seeds must be whole numbers, not {seed!r}")

@@ -2,15 +2,21 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from efflab.knobs import Choice, Knob, Range, Setting, Value
 from efflab.lab.answers import Preview
+from efflab.lab.swept import knobs_table
 from efflab.recipe import AnyTechnique, Recipe, Step, step
+from efflab.training import Progress
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
     import pandas as pd
+
+    from efflab.lab.swept import Swept
 
 
 class Sweeps(ABC):
@@ -21,16 +27,84 @@ class Sweeps(ABC):
         """The judged network of a recipe."""
 
     def sweep(
-        self, technique: AnyTechnique, knob: str, values: Sequence[Value] | None = None, **settings: Setting
+        self,
+        technique: AnyTechnique,
+        knob: str | Mapping[str, Sequence[Value] | None],
+        values: Sequence[Value] | None = None,
+        *,
+        seeds: Sequence[int] | None = None,
+        then: Recipe = (),
+        n_jobs: int | None = None,
+        keep: str | PathLike[str] | None = None,
+        progress: Progress | None = None,
+        **settings: Setting,
     ) -> "pd.DataFrame":
-        """Previews over the values of one knob, by default 21 from end to end of its range, or all of its options.
+        """Judge a technique over the values of one knob, or all combinations of several, each with each seed.
 
-        Columns: the knob, `score`, `low`, `high` (fractions), `n_nonzero`, `packed_bytes`.
+        Columns: the knobs, `seed` where there are several, `score`, `low`, `high` (fractions), `n_nonzero`,
+        `packed_bytes`, and `reason` where a technique refused some.
+
+        Example:
+            >>> from efflab import prune_weights
+            >>> grid = {"sparsity": (0.5, 0.9), "scope": ("global", "per layer")}
+            >>> len(Lab.open("mlp-digits").sweep(prune_weights, grid))  # doctest: +SKIP
+            4
+
+        Args:
+            technique: what the knobs belong to.
+            knob: the name of one, or names and values of several; None for the usual ones: 21 from end to end of a
+                range, all options of a choice.
+            values: those of the one knob.
+            seeds: as for `sweep_recipes`.
+            then: steps that follow at each value.
+            n_jobs: as for `sweep_recipes`.
+            keep: as for `sweep_recipes`.
+            progress: as for `sweep_recipes`.
+            **settings: of the technique's other knobs, which stand still.
 
         Raises:
-            ValueError, TypeError: no such knob, or a value out of range.
+            ValueError, TypeError: no such knob, a value out of range, or as `sweep_recipes`.
+            SweepError: as `sweep_recipes`.
         """
-        return table_of(self.sweep_previews(step(technique, **settings), knob, values), knob)
+        grid = {knob: values} if isinstance(knob, str) else dict(knob)
+        if values is not None and not isinstance(knob, str):
+            raise TypeError("values are those of one knob; of several they stand in the mapping")
+        combinations = combinations_of(technique, grid)
+        recipes = {(step(technique, **(settings | one)), *then): one for one in combinations}
+        found = list(self.sweep_recipes(recipes, seeds=seeds, n_jobs=n_jobs, keep=keep, progress=progress))
+        order = {recipe: place for place, recipe in enumerate(recipes)}
+        found.sort(key=lambda point: (order[point.recipe], point.seed))
+        return knobs_table([(recipes[point.recipe], point) for point in found], grid)
+
+    def sweep_recipes(
+        self,
+        recipes: Iterable[Recipe],
+        *,
+        seeds: Sequence[int] | None = None,
+        n_jobs: int | None = None,
+        keep: str | PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> "Iterator[Swept]":
+        """Yield each recipe with each seed, judged on all validation data, as they come; `points_table` makes a table.
+
+        A recipe that a technique refuses is yielded with its sentence, and the others go on.
+
+        Args:
+            recipes: what is judged; one that stands there twice is judged once.
+            seeds: that of the lab if not given.
+            n_jobs: worker processes, -1 for one a core; None for none, or as `joblib.parallel_config` says.
+            keep: a file in which each point is saved before it is yielded. The same call goes on from there, after a
+                kill as well. Without it nothing is saved.
+            progress: tells the fraction that is done. Stopped, no further point begins, and a training that was cut
+                short is not yielded.
+
+        Raises:
+            ValueError, TypeError: no recipe, a wrong seed or number of workers.
+            SweepError: `keep` is a file of something else, or cannot be written; or a worker was ended from outside.
+        """
+        from efflab.lab.sweeping import sweep_recipes
+
+        return sweep_recipes(self, recipes, seeds=seeds, n_jobs=n_jobs, keep=keep, progress=progress)  # type: ignore[arg-type]  # a Sweeps is a part of a Lab
 
     def sweep_previews(
         self, one: Step, knob: str, values: Sequence[Value] | None = None, *, then: Recipe = ()
@@ -42,11 +116,35 @@ class Sweeps(ABC):
         Raises:
             ValueError, TypeError: as `sweep`.
         """
-        if knob not in one.technique.knobs:
-            known = ", ".join(one.technique.knobs)
-            raise ValueError(f"{one.technique.name} has no knob {knob!r}; its knobs are: {known}")
-        for value in values if values is not None else spread(one.technique.knobs[knob]):
+        for value in values_of(one.technique, knob, values):
             yield self.preview((step(one.technique, **(one.values | {knob: value})), *then))
+
+
+def values_of(technique: AnyTechnique, knob: str, values: Sequence[Value] | None) -> Sequence[Value]:
+    """The values of a knob that are asked for, or the usual ones.
+
+    Raises:
+        ValueError: the technique has no such knob, or no value is left.
+    """
+    if knob not in technique.knobs:
+        known = ", ".join(technique.knobs)
+        raise ValueError(f"{technique.name} has no knob {knob!r}; its knobs are: {known}")
+    found = values if values is not None else spread(technique.knobs[knob])
+    if not found:
+        raise ValueError(f"the values of {knob} must be at least one")
+    return found
+
+
+def combinations_of(technique: AnyTechnique, grid: Mapping[str, Sequence[Value] | None]) -> list[dict[str, Value]]:
+    """All combinations of the values of several knobs, the last knob moving fastest.
+
+    Raises:
+        ValueError: as `values_of`; or there is no knob.
+    """
+    if not grid:
+        raise ValueError(f"name at least one knob of {technique.name}: {', '.join(technique.knobs)}")
+    columns = [values_of(technique, knob, values) for knob, values in grid.items()]
+    return [dict(zip(grid, one, strict=True)) for one in product(*columns)]
 
 
 def spread(knob: Knob, n: int = 21) -> list[Value]:
@@ -72,20 +170,3 @@ def grid(knob: Range) -> list[Value]:
     n_steps = math.ceil((knob.high - knob.low) / knob.step - 1e-9)
     exact = [round(knob.low + index * knob.step, 10) for index in range(n_steps + 1)]
     return [min(max(value, knob.low), knob.high) for value in exact]
-
-
-def table_of(previews: Iterable[Preview], knob: str) -> "pd.DataFrame":
-    """A row for each preview: the knob's value, `score`, `low`, `high` (fractions), `n_nonzero`, `packed_bytes`."""
-    import pandas as pd
-
-    rows = [
-        (
-            one.recipe[0].values[knob],
-            one.evaluation.value,
-            *one.evaluation.interval,
-            one.size.n_nonzero,
-            one.size.packed_bytes,
-        )
-        for one in previews
-    ]
-    return pd.DataFrame(rows, columns=[knob, "score", "low", "high", "n_nonzero", "packed_bytes"])
