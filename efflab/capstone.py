@@ -41,8 +41,9 @@ class HandedIn:
 
 
 def candidates(runs: Iterable[Run], lab: Lab) -> tuple[Run, ...]:
-    """The runs of this lab's base on its data, the newest of each recipe and seed, the best score first."""
-    newest = {(run.recipe, run.seed): run for run in select(runs, data=lab.data.name, network=lab.name)}
+    """The runs of this lab's base and teacher on its data, the newest of each recipe and seed, the best score first."""
+    found = select(runs, data=lab.data.name, network=lab.name)
+    newest = {(run.recipe, run.seed): run for run in found if run.teacher in ("", lab.own_teacher)}
     return tuple(sorted(newest.values(), key=lambda run: (-run.score, run.packed_bytes)))
 
 
@@ -60,6 +61,8 @@ def hand_in(run: Run, lab: Lab, budget: RecipeBudget, progress: Progress | None 
             f"this run is of {run.network or 'an unknown network'} on {run.data or 'unknown data'}; "
             f"handed in are runs of {lab.name} on {lab.data.name}"
         )
+    if run.teacher not in ("", lab.own_teacher):
+        raise ValueError(f"this run was taught by {run.teacher}, which is not the teacher of this lab")
     recipe = from_json(run.recipe)
     fresh = lab.with_seed(run.seed or 0)
     verdict = budget.judge_recipe(fresh, recipe, progress)

@@ -1,7 +1,5 @@
 """A run is handed in: its recipe runs again from the start, and neither a typed number nor a kept network counts."""
 
-from dataclasses import replace
-
 import pytest
 import support
 
@@ -58,7 +56,7 @@ def test_nothing_that_was_trained_before_is_used(lab):
 
 def test_a_number_that_was_changed_is_told_and_does_not_count(lab):
     honest = run_of(lab)
-    typed = replace(honest, score=0.9999, packed_bytes=7)
+    typed = honest._replace(score=0.9999, packed_bytes=7)
     found = hand_in(typed, lab, PackedBudget(100, lost=1.0))
     assert not found.verdict.passed  # by the bytes of the network, not by those of the journal
     assert f"{honest.packed_bytes:,} bytes packed" in found.verdict.message
@@ -74,6 +72,7 @@ def test_a_number_that_was_changed_is_told_and_does_not_count(lab):
         ({"network": "another-net"}, "this run is of another-net on tiny; handed in are runs of tiny-cnn on tiny"),
         ({"data": "digits"}, "this run is of tiny-cnn on digits; handed in"),
         ({"network": "", "data": ""}, "this run is of an unknown network on unknown data; handed in"),
+        ({"teacher": "Network 0123abcd"}, "this run was taught by Network 0123abcd, which is not the teacher of this"),
     ],
 )
 def test_a_run_of_something_else_is_refused(lab, changes, told):
@@ -89,7 +88,7 @@ def test_what_was_stopped_is_not_judged(lab):
 
 
 def test_a_recipe_that_cannot_run_says_why_in_the_words_of_its_technique(lab):
-    bad = replace(run_of(lab), recipe=to_json((step(prune_weights, sparsity={"conv9": 0.5}),)))
+    bad = run_of(lab)._replace(recipe=to_json((step(prune_weights, sparsity={"conv9": 0.5}),)))
     with pytest.raises(ValueError, match="conv9"):
         hand_in(bad, lab, PackedBudget(10**6, lost=1.0))
 
@@ -97,7 +96,8 @@ def test_a_recipe_that_cannot_run_says_why_in_the_words_of_its_technique(lab):
 def test_candidates_are_the_newest_of_each_recipe_and_seed_and_the_best_comes_first(lab):
     old, new, better = run_of(lab, id=1), run_of(lab, id=2), run_of(lab, (CUT,), id=3, score=0.99)
     seeded, stranger = run_of(lab, id=4, seed=7, score=0.1), run_of(lab, id=5, network="another-net")
-    assert candidates([old, new, better, seeded, stranger], lab) == (better, new, seeded)
+    taught = run_of(lab, id=6, teacher="Network 0123abcd", score=0.98)
+    assert candidates([old, new, better, seeded, stranger, taught], lab) == (better, new, seeded)
 
 
 def test_a_record_asks_for_a_mean_over_seeds(lab):

@@ -80,8 +80,8 @@ def ask(recipe: Recipe, seed: int, *, with_sources: bool) -> Asked:
     for one in recipe:
         if own.get(one.technique.name, one.technique) != one.technique:
             raise ValueError(f"two techniques of a recipe are called {one.technique.name}: rename yours")
-    sources = digest_of(text.encode() for text in (own[name].source for name in sorted(own))) if own else ""
-    return Asked(recipe, seed, to_json(recipe), sources if with_sources else "")
+    sources = digest_of(own[name].source.encode() for name in sorted(own)) if own and with_sources else ""
+    return Asked(recipe, seed, to_json(recipe), sources)
 
 
 def own_techniques(recipe: Recipe) -> dict[str, AnyTechnique]:

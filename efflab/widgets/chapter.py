@@ -104,7 +104,7 @@ class Chapter:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return Scoreboard(self.journal)
+        return Scoreboard(self.journal, chapter=self.chapter)
 
     def states(self, lab: Lab, *, prediction: str | None = None, **options: Any) -> FourStates:
         """One pruned network in four states. `prediction` is asked for first; options: as for `FourStates`.

@@ -131,7 +131,8 @@ class HandIn(Panel):
 
 def _words(run: Run, lab: Lab) -> str:
     """A run as it stands in the menu: what the journal says of it."""
+    file = "" if run.file_bytes is None else f", {run.file_bytes:,} in the file"
     time = "" if run.ms is None else f", {run.ms:.3g} ms at batch {run.batch}"
     score = score_text(run.score, lab.data.task)
     seed = "" if not run.seed else f", seed {run.seed}"
-    return f"{score}, {run.packed_bytes:,} bytes packed{time}{seed}: {recipe_text(run.recipe)}"
+    return f"{score}, {run.packed_bytes:,} bytes packed{file}{time}{seed}: {recipe_text(run.recipe)}"

@@ -86,6 +86,7 @@ class RecipeRuns(Panel):
 
     def _draw(self, prefixes: list[Prefix], recipe: Recipe) -> None:
         """Show what is known of a recipe, and say what it waits for."""
+        self.stage.recipe = recipe
         self.stage.draw(prefixes)
         self.stage.draw_tab()
         n, last = len(prefixes) - 1, prefixes[-1]

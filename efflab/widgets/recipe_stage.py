@@ -45,11 +45,15 @@ class RecipeText(ipywidgets.VBox):
 
 
 class RecipeStage(ipywidgets.VBox):
-    """Shows what a recipe has come to, step by step. redraw: what opening another tab asks for."""
+    """Shows what a recipe has come to, step by step. redraw: what opening another tab asks for.
+
+    `recipe` is the one that is built, also while it waits to be run; its text is shown.
+    """
 
     def __init__(self, lab: Lab, journal: Journal, chapter: str, redraw: Callable[[], object]) -> None:
         self.lab = lab
         self.prefixes: list[Prefix] = []
+        self.recipe: Recipe = ()
         self.note, self.tiles = ipywidgets.HTML(), ipywidgets.HTML()
         self.steps, self.training, self.seeds = (PictureView(height=height) for height in (300, 240, 280))
         self.text, self.images, self.journal = RecipeText(lab), ImagesTab(lab), JournalTab(lab, journal, chapter)
@@ -89,7 +93,7 @@ class RecipeStage(ipywidgets.VBox):
         if not self.prefixes:
             return
         if tab is self.text:
-            self.text.show_recipe(self.prefixes[-1].recipe)
+            self.text.show_recipe(self.recipe)
         else:
             tab.show(self.prefixes[-1].preview)
 

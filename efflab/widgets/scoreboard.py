@@ -52,13 +52,16 @@ class Scoreboard(LivePanel):
     """All runs of a journal. Make one with `Scoreboard()`, or `chapter.scoreboard()`.
 
     folder: where the two exports are written; the folder of the notebook if not given.
+    chapter: what the journal calls the place of a bench that is opened here.
 
     Raises:
         JournalError: the journal cannot be read.
     """
 
-    def __init__(self, journal: Journal | None = None, *, folder: Path | None = None) -> None:
-        self.journal, self.folder = journal or Journal(), folder or Path()
+    def __init__(
+        self, journal: Journal | None = None, *, folder: Path | None = None, chapter: str = "scoreboard"
+    ) -> None:
+        self.journal, self.folder, self.chapter = journal or Journal(), folder or Path(), chapter
         self.runs: tuple[Run, ...] = ()
         self.chosen: Run | None = None
         self._read()
@@ -113,7 +116,9 @@ class Scoreboard(LivePanel):
         self.refresh()
 
     def choose(self, run: Run | None) -> None:
-        """Show a run's recipe, seed and code; None for none."""
+        """Show a run's recipe, seed and code; None for none. A bench that is open for another run is closed."""
+        if run != self.chosen:
+            self.place.children = ()
         self.chosen = run
         self.refresh()
 
@@ -176,7 +181,7 @@ class Scoreboard(LivePanel):
                 "Lab(model, data, teacher=...) with that network as its teacher, and paste the line above into it"
             )
         lab = Lab.open(run.network, seed=run.seed or 0)
-        self.place.children = (RecipeBench(lab, recipe, journal=self.journal),)
+        self.place.children = (RecipeBench(lab, recipe, journal=self.journal, chapter=self.chapter),)
 
     # The list, which the keyboard reaches; all of it on the thread of the hand.
 

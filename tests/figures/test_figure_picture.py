@@ -80,7 +80,7 @@ NAMED = (
 """Pictures whose vertical axis has the names of the layers, or of the steps, which say it."""
 
 
-STORED = StoredRun(1, "", "03", "net", "data", "[]", 0, 0.9, 0.88, 0.92, 1000, 5, None, None, None, None, "")
+STORED = StoredRun(1, "", "03", "net", "data", "[]", 0, 0.9, 0.88, 0.92, 1000, 5, None, None, None, None, "", "")
 
 
 @pytest.fixture

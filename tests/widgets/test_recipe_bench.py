@@ -174,6 +174,13 @@ def test_the_three_texts_say_the_recipe_that_is_shown(bench, lab):
     assert set(bench.stage.text.texts.values()) == {to_line((CUT,)), to_json((CUT,)), lab.script((CUT,))}
 
 
+def test_a_recipe_that_waits_for_its_training_can_be_copied(bench, lab):
+    after(bench.put, (CUT, TUNE))
+    assert bench.readout.sentence.startswith("Step 2, fine tune, trains: press Run.")
+    assert to_line((CUT, TUNE)) in bench.stage.text.texts.values()
+    assert lab.script((CUT, TUNE)) in bench.stage.text.texts.values()
+
+
 def test_opening_the_test_set_is_told_and_written_down_beside_the_validation(bench, lab):
     after(bench.put, (CUT,))
     after(bench.open_test)

@@ -163,6 +163,10 @@ def test_the_chosen_recipe_opens_in_its_bench(board):
     assert bench.recipe == SMALL
     assert bench.lab.name == "mlp-digits"
     assert bench.prefixes[-1].preview.evaluation.value == Lab.open("mlp-digits").preview(SMALL).evaluation.value
+    after(board.refresh)
+    assert board.place.children == (bench,)
+    after(board.choose, board.selected[1])
+    assert board.place.children == ()  # nobody opens the test set for another run than the one that is chosen
 
 
 def test_a_network_of_ones_own_and_no_choice_are_told(board):
