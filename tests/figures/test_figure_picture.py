@@ -1,7 +1,6 @@
 """Rules that every picture keeps."""
 
 import re
-from dataclasses import replace
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -130,7 +129,7 @@ def pictures(visit, baseline, size, evaluation) -> dict[str, Picture]:
         "bias curve": bias_curve(unshown, 1.0),
         "CKA": cka_map(cka, "a", "c"),
         "waterfall": waterfall([Prefix((), trail[0])], Classification()),
-        "scoreboard": scoreboard([STORED, replace(STORED, score=0.8)], "packed_bytes", Classification(), STORED),
+        "scoreboard": scoreboard([STORED, STORED._replace(score=0.8)], "packed_bytes", Classification(), STORED),
         "seed scores": seed_scores([SeedRun(i, trail[0], False) for i in range(3)], Classification()),
         "aligned points": aligned_points(points, torch.arange(9) % 3, ("x", "y", "z"), "a", "b"),
     }
