@@ -10,6 +10,7 @@ import ast
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import threading
@@ -20,7 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from efflab import shipped
 from efflab.cli.chapters import ChapterError, chapters, jupyter_command, jupyter_environment
@@ -33,13 +35,15 @@ KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "languag
 
 
 def demo(chapter: str, *, browser: bool = True, source: Path | None = None) -> None:
-    """Open the panel of a chapter, and stay until Ctrl-C.
+    """Open the panel of a chapter, and stay until Ctrl-C, or until we are asked to end.
 
     Raises:
         ChapterError: there is no such chapter, or it has no panel to show.
         OSError: JupyterLab could not be started.
     """
     code = demo_code(chapter, source=source)
+    for one in (signal.SIGINT, signal.SIGTERM):  # also where whoever started us ignores them
+        signal.signal(one, _end)
     folder = TemporaryDirectory(prefix="efflab-demo-", ignore_cleanup_errors=True)
     with suppress(KeyboardInterrupt), folder as home, _server(Path(home)) as server:
         server.show(code)
@@ -198,6 +202,10 @@ class Server:
                 pause.wait(PAUSE_S)
         said = (self.home / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
         raise OSError("JupyterLab did not start: " + " ".join(said))
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 @contextmanager
