@@ -33,7 +33,8 @@ from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.view import PictureView
 
 EVERY = "all networks"
-NONE = "no run"
+NONE, NOBODY = "no run", ""
+"""The first of the list, and its value: None would leave the list without a choice."""
 NO_RUN = 'No run is in the journal yet: measure one in any chapter, then press "Read again".'
 CHOOSE = "Click a point, or choose a run below, for its recipe, seed and code."
 NOT_CHOSEN = "Choose a run first: click its point, or take it from the list."
@@ -67,7 +68,8 @@ class Scoreboard(LivePanel):
         self._read()
         self.board, self.detail, self.code = PictureView(height=380), ipywidgets.HTML(), ipywidgets.HTML()
         self.code.add_class("efflab-wide")
-        self.list = ipywidgets.Dropdown(options=[(NONE, None)], layout=ipywidgets.Layout(flex="1 1 0%", min_width="0"))
+        within = ipywidgets.Layout(flex="1 1 0%", min_width="0")  # no wider than the picture, whatever the names are
+        self.list = ipywidgets.Dropdown(options=[(NONE, NOBODY)], layout=within)
         self.list.observe(lambda change: self._take(change["new"]), "value")
         self._is_offering = False
         self.place = ipywidgets.VBox([])
@@ -191,13 +193,13 @@ class Scoreboard(LivePanel):
         newest = shown[: -MAX_ROWS - 1 : -1]
         listed = dict.fromkeys([*best, *newest, *([self.chosen] if self.chosen else [])])
         self._is_offering = True
-        offer(self.list, [(NONE, None), *((_title(run, cost), run) for run in listed)])
-        self.list.value = self.chosen
+        offer(self.list, [(NONE, NOBODY), *((_title(run, cost), run) for run in listed)])
+        self.list.value = self.chosen or NOBODY
         self._is_offering = False
 
-    def _take(self, run: Run | None) -> None:
+    def _take(self, chosen: Run | str) -> None:
         if not self._is_offering:
-            self.choose(run)
+            self.choose(chosen if isinstance(chosen, Run) else None)
 
 
 def _controls(runs: Sequence[Run]) -> dict[str, Control]:
