@@ -30,7 +30,8 @@ from efflab.training.turns import one_thread
 if TYPE_CHECKING:  # a lab sweeps
     from efflab.lab.lab import Lab
 
-SPLITS = ("train", "validation", "test", "calibration")
+SPLITS = ("train", "validation", "calibration")
+"""What travels: a sweep chooses, so the test data stay at home, unopened."""
 _TURN = threading.RLock()
 """Held while a point is computed: the number of torch's threads belongs to the process, not to a thread of it."""
 
@@ -93,11 +94,10 @@ class Parcel:
         """A lab of what is in it."""
         from efflab.lab.lab import Lab  # which imports us
 
-        train, validation, test, calibration = (
-            Split(images.unpack(), labels.unpack()) for images, labels in self.splits
-        )
+        train, validation, calibration = (Split(images.unpack(), labels.unpack()) for images, labels in self.splits)
+        stand_in = Split(validation.images[:1], validation.labels[:1])  # a split cannot be empty; nobody looks at it
         name, classes, task = self.about
-        data = Data(name, train, validation, test, calibration, classes, task)
+        data = Data(name, train, validation, stand_in, calibration, classes, task)
         return Lab(self.network, data, seed=seed, name=self.name, teacher=self.teacher)
 
 
