@@ -33,10 +33,10 @@ class HandedIn:
         task = lab.data.task
         told, now = (f"{score * task.per_unit:.2f} {task.unit}" for score in (self.run.score, self.score))
         if self.is_same:
-            return f"Run again from the start, it has {now} {task.score_name} as the journal says."
+            return f"Run again from the start, it has {now} {task.score_name} (measured), as the journal says."
         return (
-            f"The journal says {told} {task.score_name}; run again from the start, it has {now}, which counts. Another "
-            "machine or version gives other numbers; so does an entry that somebody changed."
+            f"The journal says {told} {task.score_name}; run again from the start, it has {now} (measured), which "
+            "counts. Another machine or version gives other numbers; so does an entry that somebody changed."
         )
 
 

@@ -2,10 +2,17 @@
 
 import os
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import support
 
 # Before torch is imported: sums in a fixed order give the same bits on a machine with any number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,6 +35,29 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
         patch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(home / "hypothesis"))  # else in the checkout
         yield home
+
+
+@pytest.fixture(scope="module")
+def tool(repository: Path) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a module of tools/ by its name; all of them are forgotten again."""
+    folder = repository / "tools"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield import_module
+        for path in folder.glob("*.py"):
+            sys.modules.pop(path.stem, None)
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> "support.AnsweringStopwatch":
+    """Nothing is really timed."""
+    import support  # torch, which not every test needs
+
+    from efflab.lab import measuring
+
+    answering = support.AnsweringStopwatch()
+    monkeypatch.setattr(measuring, "stopwatch", lambda: answering)
+    return answering
 
 
 @pytest.fixture(autouse=True)

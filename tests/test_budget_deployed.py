@@ -7,13 +7,10 @@ import support
 
 from efflab import Lab, prune_weights, quantize_activations, quantize_weights, step
 from efflab.budget import DeployedBudget
-from efflab.lab import measuring
 
 
 @pytest.fixture
-def lab(monkeypatch) -> Lab:
-    stopwatch = support.AnsweringStopwatch()
-    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+def lab(stopwatch) -> Lab:
     return Lab(support.tiny_cnn(), support.tiny_data())
 
 

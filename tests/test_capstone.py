@@ -43,7 +43,7 @@ def test_the_recipe_runs_again_with_its_seed_and_gives_what_the_journal_says(lab
     assert found.verdict.passed
     assert found.score == Lab(support.tiny_cnn(), support.tiny_data(), seed=3).preview((CUT, TUNE)).evaluation.value
     assert found.is_same
-    assert found.comparison(lab).endswith("accuracy as the journal says.")
+    assert found.comparison(lab).endswith("accuracy (measured), as the journal says.")
 
 
 def test_nothing_that_was_trained_before_is_used(lab):

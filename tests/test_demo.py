@@ -1,8 +1,10 @@
 """`efflab demo`: the cells come from the shipped chapter, run by themselves, and give one panel over the window."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import ipywidgets
 import pytest
 
 from efflab import shipped
@@ -48,9 +50,16 @@ def test_what_cannot_be_shown_is_one_sentence(tmp_path, chapter, sources, tags, 
         demo_code(chapter, source=notebook(tmp_path, *sources, tags=tags))
 
 
+@pytest.fixture
+def no_widget_is_left() -> Iterator[None]:
+    """Close what was made: ipykernel, once a later test imports it, would no more know how."""
+    yield
+    ipywidgets.Widget.close_all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", ALL)
-def test_each_chapter_has_a_panel_that_shows_itself(chapter, tmp_path, monkeypatch):
+def test_each_chapter_has_a_panel_that_shows_itself(chapter, tmp_path, monkeypatch, no_widget_is_left):
     monkeypatch.setenv("EFFLAB_TEACHER", "1")
     monkeypatch.setenv("EFFLAB_JOURNAL", str(tmp_path / "journal.sqlite"))
     shown: list[Panel] = []

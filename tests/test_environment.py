@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -36,12 +37,8 @@ def conda(repository: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def setup_env(repository: Path) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "tools"))
-        import setup_env
-
-        return setup_env
+def setup_env(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("setup_env")
 
 
 def required(project: dict[str, Any]) -> list[Requirement]:

@@ -1,9 +1,7 @@
 """The recorded ranges hold here: what pruning does to the reference network, and what a checkpoint made anew scores."""
 
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -21,13 +19,8 @@ N_SEEDS = 5
 
 
 @pytest.fixture(scope="module")
-def maker(repository: Path) -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "tools"))
-        import make_expected
-
-        yield make_expected
-        sys.modules.pop("make_expected")
+def maker(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("make_expected")
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,16 @@
 
 import json
 import random
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from efflab import Lab, from_json, models, shipped, to_json
+from efflab.lab import Swept
 from efflab.lab.seeds import student_interval
+from efflab.lab.swept import Judged
 from efflab.recipe import Recipe
 
 NEAR = 0.015
@@ -19,13 +19,8 @@ NEAR = 0.015
 
 
 @pytest.fixture(scope="module")
-def search(repository: Path) -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "tools"))
-        import search_recipes
-
-        yield search_recipes
-        sys.modules.pop("search_recipes")
+def search(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("search_recipes")
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +52,19 @@ def test_halving_keeps_the_best_of_those_within_the_limit(search):
     score = {draft: place / 10 for place, draft in enumerate(drafts)}
     asked: list[tuple[int, int]] = []
 
-    def judge(recipe, seed):
-        epochs = sum(one.values.get("epochs", 0) for one in recipe)
-        draft = next(one for one in drafts if one.recipe(epochs) == recipe)
-        asked.append((drafts.index(draft), epochs))
-        too_large = draft is drafts[5]
-        return search.Judged(recipe, seed, score[draft], search.LIMIT + too_large)
+    def judge(recipes):
+        for recipe in reversed(list(recipes)):  # in any order
+            epochs = sum(one.values.get("epochs", 0) for one in recipe)
+            draft = next(one for one in drafts if one.recipe(epochs) == recipe)
+            asked.append((drafts.index(draft), epochs))
+            n_bytes = search.LIMIT + (draft is drafts[5])
+            yield Swept(recipe, 0, Judged(score[draft], 0.0, 1.0, 9, 9, n_bytes, None, ""))
 
     first, second, third = search.halve(drafts, ((6, 3), (3, 9), (1, 27)), judge)
     assert [drafts.index(one) for one, _ in first] == [4, 3, 2, 1, 0, 5]  # the best is too large
     assert [drafts.index(one) for one, _ in second] == [4, 3, 2]
     assert [drafts.index(one) for one, _ in third] == [4]
-    assert asked[6:] == [(4, 9), (3, 9), (2, 9), (4, 27)]
+    assert asked[6:] == [(2, 9), (3, 9), (4, 9), (4, 27)]
 
 
 def test_the_record_has_what_the_search_draws_in_its_order(search, record):

@@ -3,22 +3,16 @@
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 
-@pytest.fixture
-def maker(repository: Path) -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "tools"))
-        import make_wheelhouse
-
-        yield make_wheelhouse
-        sys.modules.pop("make_wheelhouse")
-        sys.modules.pop("setup_env")
+@pytest.fixture(scope="module")
+def maker(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("make_wheelhouse")
 
 
 def wheel(folder: Path, name: str, version: str, *needs: str) -> Path:

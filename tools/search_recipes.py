@@ -1,6 +1,6 @@
 """Search for the best recipe under 20 kB on `scattered`, and record what was tried: chapter 18 sets a budget from it.
 
-    python tools/search_recipes.py      writes data/expected/search_scattered.json; an hour and a half, one core
+    python tools/search_recipes.py      writes data/expected/search_scattered.json; an hour and a half on one core
 
 Recipes are drawn by chance from a grammar: a network to begin with, perhaps zeros, batch norms folded, few bits. One
 that would need more bytes than the limit, or less than `FLOOR` of it, is drawn again; bytes are known without training.
@@ -18,13 +18,12 @@ from __future__ import annotations
 import json
 import platform
 import random
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from efflab import (
     Lab,
@@ -43,8 +42,9 @@ from efflab import (
     train_centroids,
     train_quantized,
 )
+from efflab.lab import Swept
 from efflab.lab.seeds import student_interval
-from efflab.recipe import Recipe, Step, to_json
+from efflab.recipe import Recipe, Step, to_json, to_line
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "expected" / "search_scattered.json"
 NETWORK = "resnet8-scattered"
@@ -55,17 +55,11 @@ RUNGS = ((27, 3), (9, 9), (3, 27))
 SEEDS = (0, 1, 2, 3, 4)
 MOST_EPOCHS = 30
 
-Score = Callable[[Recipe, int], "Judged"]
+KEEP = Path(tempfile.gettempdir()) / "efflab-search.sqlite"
+"""Where the points are kept meanwhile: a search that was stopped goes on from there."""
 
-
-@dataclass(frozen=True)
-class Judged:
-    """A recipe, run with a seed: its score on validation data, a fraction, and its packed bytes."""
-
-    recipe: Recipe
-    seed: int
-    score: float
-    packed_bytes: int
+Judge = Callable[[Iterable[Recipe]], Iterable[Swept]]
+"""Runs recipes, and says what came of each, in any order."""
 
 
 @dataclass(frozen=True)
@@ -135,33 +129,39 @@ def drafts(lab: Lab, n: int, *, seed: int = 0) -> list[Draft]:
 
 
 def halve(
-    first: Iterable[Draft], rungs: Iterable[tuple[int, int]], judge: Score
-) -> Iterator[list[tuple[Draft, Judged]]]:
-    """Yield each rung: its drafts with what they reached, the best first; those above the limit of bytes come last."""
+    first: Iterable[Draft], rungs: Iterable[tuple[int, int]], judge: Judge
+) -> Iterator[list[tuple[Draft, Swept]]]:
+    """Yield each rung: its drafts with what they reached, the best first; those above the limit of bytes come last.
+
+    A draft that a technique refuses is left out.
+    """
     left = list(first)
     for n, epochs in rungs:
-        judged = [(one, judge(one.recipe(epochs), 0)) for one in left[:n]]
-        judged.sort(key=lambda pair: (pair[1].packed_bytes > LIMIT, -pair[1].score))
-        yield judged
-        left = [one for one, _ in judged]
+        found = {one.recipe: one for one in judge([draft.recipe(epochs) for draft in left[:n]]) if one.judged}
+        drafted = [(draft, found[recipe]) for draft in left[:n] if (recipe := draft.recipe(epochs)) in found]
+        drafted.sort(key=lambda pair: _rank(pair[1]))
+        yield drafted
+        left = [draft for draft, _ in drafted]
+
+
+def _rank(one: Swept) -> tuple[bool, float]:
+    assert one.judged is not None
+    return one.judged.packed_bytes > LIMIT, -one.judged.score
 
 
 def main() -> None:
     """Search, and write down what was found."""
-    torch.set_num_threads(1)
     lab = Lab.open(NETWORK)
 
-    def judge(recipe: Recipe, seed: int) -> Judged:
-        own = lab if seed == lab.seed else lab.with_seed(seed)
-        preview = own.preview(recipe)
-        found = Judged(recipe, seed, preview.evaluation.value, preview.size.packed_bytes)
-        print(f"{found.score:.4f} {found.packed_bytes:6} seed {seed} {to_json(recipe)}", flush=True)
-        return found
+    def judge(recipes: Iterable[Recipe], seeds: Sequence[int] = SEEDS[:1]) -> Iterator[Swept]:
+        for one in lab.sweep_recipes(recipes, seeds=seeds, n_jobs=-1, keep=KEEP):
+            print(one.judged or one.reason, f"seed {one.seed}", to_line(one.recipe), flush=True)
+            yield one
 
     rungs = list(halve(drafts(lab, RUNGS[0][0]), RUNGS, judge))
     winner = rungs[-1][0][1].recipe
-    seeds = [judge(winner, seed) for seed in SEEDS]
-    scores = [one.score for one in seeds]
+    seeds = sorted(judge([winner], SEEDS), key=lambda one: one.seed)
+    scores = [one.judged.score for one in seeds if one.judged]
     low, high = student_interval(scores)
     record: dict[str, Any] = {
         "maker": "tools/search_recipes.py",
@@ -178,7 +178,7 @@ def main() -> None:
         | {
             "seeds": list(SEEDS),
             "scores": scores,
-            "packed_bytes_of_seeds": [one.packed_bytes for one in seeds],
+            "packed_bytes_of_seeds": [one.judged.packed_bytes for one in seeds if one.judged],
             "mean": round(sum(scores) / len(scores), 5),
             "low": round(low, 5),
             "high": round(high, 5),
@@ -188,8 +188,10 @@ def main() -> None:
     OUT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _entry(one: Judged) -> dict[str, Any]:
-    return {"recipe": json.loads(to_json(one.recipe)), "score": one.score, "packed_bytes": one.packed_bytes}
+def _entry(one: Swept) -> dict[str, Any]:
+    assert one.judged is not None
+    recipe = json.loads(to_json(one.recipe))
+    return {"recipe": recipe, "score": one.judged.score, "packed_bytes": one.judged.packed_bytes}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ meet it on one machine and miss it on another, and the sentence gives the base's
 
 from dataclasses import dataclass, replace
 
-from efflab.budget.parts import is_lost_at_most, verdict
+from efflab.budget.parts import check_batch, is_lost_at_most, measured, verdict
 from efflab.lab import Lab, Report
 from efflab.measure import Evaluation, compare
 from efflab.questions import Verdict
@@ -41,9 +41,8 @@ class DeployedBudget:
         Raises:
             ValueError: the report was timed at another batch.
         """
+        check_batch(report, self.batch)
         speed = report.speed
-        if speed.batch != self.batch:
-            raise ValueError(f"the report was timed at batch {speed.batch}; this budget is for {self.batch}")
         n, now, then = report.file_bytes, speed.now.median_ms, speed.base.median_ms
         images = "1 image takes" if self.batch == 1 else f"{self.batch} images take"
         size = f"the file has {n:,} bytes, measured (at most {self.n_bytes:,} allowed)"
@@ -57,11 +56,6 @@ class DeployedBudget:
         """Run a recipe, write and time what it makes, and judge that.
 
         Raises:
-            ValueError: as `Lab.measure`.
-            ExportError: the network cannot be exported.
-            SpeedError: it could not be timed.
+            ValueError, ExportError, SpeedError: as `measured`.
         """
-        lab.build(recipe, progress=progress)
-        report = lab.measure(recipe, batch=self.batch)
-        assert report is not None, "nobody called it stale"
-        return self.judge(report, lab.baseline)
+        return self.judge(measured(lab, recipe, self.batch, progress), lab.baseline)

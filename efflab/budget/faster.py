@@ -6,7 +6,7 @@ exported, and any batch: smaller layers pay at a large one, where the call of th
 
 from dataclasses import dataclass
 
-from efflab.budget.parts import is_faster, is_lost_at_most, verdict
+from efflab.budget.parts import check_batch, is_faster, is_lost_at_most, measured, verdict
 from efflab.lab import Lab, Report
 from efflab.questions import Verdict
 from efflab.recipe import Recipe
@@ -41,19 +41,13 @@ class FasterBudget:
         Raises:
             ValueError: the report was timed at another batch.
         """
-        if report.speed.batch != self.batch:
-            raise ValueError(f"the report was timed at batch {report.speed.batch}; this budget is for {self.batch}")
+        check_batch(report, self.batch)
         return verdict(is_faster(self.times_faster, report.speed) | is_lost_at_most(self.lost, report.preview))
 
     def judge_recipe(self, lab: Lab, recipe: Recipe, progress: Progress | None = None) -> Verdict:
         """Run a recipe, time what it makes beside the base, and judge that.
 
         Raises:
-            ValueError: as `Lab.measure`.
-            ExportError: the network cannot be exported.
-            SpeedError: it could not be timed.
+            ValueError, ExportError, SpeedError: as `measured`.
         """
-        lab.build(recipe, progress=progress)
-        report = lab.measure(recipe, batch=self.batch)
-        assert report is not None, "nobody called it stale"
-        return self.judge(report)
+        return self.judge(measured(lab, recipe, self.batch, progress))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from efflab.costs.texts import three
-from efflab.lab import Lab, Preview
+from efflab.lab import Lab, Preview, Report
 from efflab.lab.encoding import EncodedNetwork
 from efflab.measure.speed import Speed
 from efflab.questions import Verdict
@@ -32,6 +32,26 @@ def verdict(results: Mapping[str, bool]) -> Verdict:
     n_passed = sum(results.values())
     parts = [f"{'Met' if is_met else 'Not met'}: {text}." for text, is_met in results.items()]
     return Verdict(n_passed == len(results), "\n".join(parts), n_passed, len(results))
+
+
+def measured(lab: Lab, recipe: Recipe, batch: int, progress: Progress | None = None) -> Report:
+    """Run a recipe, and weigh and time what it makes beside the base. progress: of its trainings.
+
+    Raises:
+        ValueError: as `Lab.measure`.
+        ExportError: the network cannot be exported.
+        SpeedError: it could not be timed.
+    """
+    lab.build(recipe, progress=progress)
+    report = lab.measure(recipe, batch=batch)
+    assert report is not None, "nobody called it stale"
+    return report
+
+
+def check_batch(report: Report, batch: int) -> None:
+    """Raise ValueError if the report was timed at another batch."""
+    if report.speed.batch != batch:
+        raise ValueError(f"the report was timed at batch {report.speed.batch}; this budget is for {batch}")
 
 
 def is_lost_at_most(limit: float, preview: Preview | EncodedNetwork) -> dict[str, bool]:

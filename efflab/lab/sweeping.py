@@ -62,7 +62,7 @@ def _swept(
     left = in_order_of_prefixes(one for one in points if one.key not in kept)
     for one, answer in _computed(parcel, left, n_jobs, progress):
         if answer.trace:
-            raise SweepError(f"{one.recipe} with seed {one.seed} failed, which is a mistake of ours:\n{answer.trace}")
+            raise SweepError(f"{one.recipe} with seed {one.seed} failed, which is no refusal:\n{answer.trace}")
         if answer.judged is None and not answer.reason:
             continue  # its training was stopped early
         if file:
@@ -80,8 +80,8 @@ def _points(recipes: Iterable[Recipe], seeds: Sequence[int], *, is_kept: bool) -
         for seed in seeds:
             one = ask(recipe, seed, with_sources=is_kept)
             found.setdefault((one.recipe, seed), one)
-        if len(found) > MOST_POINTS:
-            raise ValueError(f"a sweep may have {MOST_POINTS:,} points at most; this one has more: leave values out")
+            if len(found) > MOST_POINTS:
+                raise ValueError(f"a sweep may have {MOST_POINTS:,} points; this one has more: leave values out")
     if not found:
         raise ValueError("recipes must hold at least one recipe")
     return list(found.values())

@@ -45,10 +45,10 @@ class Sweeps(ABC):
         `packed_bytes`, and `reason` where a technique refused some.
 
         Example:
-            >>> from efflab import prune_weights
-            >>> grid = {"sparsity": (0.5, 0.9), "scope": ("global", "per layer")}
-            >>> len(Lab.open("mlp-digits").sweep(prune_weights, grid))  # doctest: +SKIP
-            4
+            >>> from efflab import Lab, prune_weights
+            >>> table = Lab.open("mlp-digits").sweep(prune_weights, {"sparsity": (0.5, 0.9), "scope": None})
+            >>> len(table), list(table.columns)[:3]
+            (4, ['sparsity', 'scope', 'score'])
 
         Args:
             technique: what the knobs belong to.

@@ -20,6 +20,7 @@ from efflab.widgets.running import Running
 from efflab.widgets.worker import Turns, worker
 
 Keep = Callable[[Verdict, str], Checked]
+LABEL = "Your runs as the journal has them, the best first: packed bytes are computed, all else was measured"
 NO_RUN = "No run of {lab} on {data} is in the journal yet: press Run in a bench above, and read the journal again."
 CHOOSE = "Choose a run, and hand it in: its recipe runs again from the start, and what comes out is judged."
 STOPPED = "<b>Stopped.</b> Nothing was judged: hand in once more, and let the recipe run to its end."
@@ -40,7 +41,7 @@ class HandIn(Panel):
         self._running = Running("Running the recipe again", "end the training; nothing is judged")
         again = button("Read the journal again", self.read_again, "offers the runs that were measured since")
         self._button = button("Hand in", self.hand_in, "runs its recipe again, and judges what comes out")
-        label = ipywidgets.HTML("<span class='efflab-label'>Your runs, the best score first</span>")
+        label = ipywidgets.HTML(f"<span class='efflab-label'>{LABEL}</span>")
         box = ipywidgets.VBox([label, self.choice, ipywidgets.HBox([again, self._button])])
         box.add_class("efflab-question")
         box.add_class("efflab-control")

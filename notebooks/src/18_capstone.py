@@ -80,7 +80,7 @@ chapter.recipe_bench(lab, (step(prune_weights, sparsity=0.0), fold, step(share_w
 # %% [markdown]
 # <details><summary>What you should have seen</summary>
 #
-# | sparsity | bits | bytes packed (computed) | accuracy (validation) |
+# | sparsity | bits | bytes packed (computed) | accuracy (measured, validation) |
 # |---|---|---|---|
 # | 0 | 3 | 30,606 | 95.5 % |
 # | 0.2 | 3 | 34,464 | 97.2 % |
@@ -195,7 +195,7 @@ device.run_and_hand_in(
 # %%
 record = Record.load()
 print(f"{record.n_tried} recipes tried; the best: {100 * record.mean:.2f} % over {len(record.scores)} seeds, ", end="")
-print(f"95 % interval {100 * record.low:.2f} to {100 * record.high:.2f}, on validation data")
+print(f"95 % interval {100 * record.low:.2f} to {100 * record.high:.2f}, measured on validation data")
 best = chapter.hand_in("best_under_20_kb", lab, RecordBudget.of(record))
 best
 

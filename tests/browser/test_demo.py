@@ -44,8 +44,8 @@ def demo(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # not killed: its server would stay
+        process.wait(60)
         log.close()
 
 

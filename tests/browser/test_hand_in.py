@@ -2,6 +2,7 @@
 
 import pytest
 
+from efflab.widgets.hand_in import LABEL
 from tests.browser.driver import NotebookPage
 from tests.browser.test_bench import SENTENCE, open_notebook
 from tests.browser.test_recipe_bench import press
@@ -33,7 +34,7 @@ def test_a_run_is_chosen_and_handed_in_by_keyboard_and_what_is_missing_is_said(t
     tab.page.wait_for_selector(".efflab-verdict:has-text('is in the journal yet')")
     assert tab.serious_faults() == []
     press(tab, "Read the journal again")
-    menu = tab.page.get_by_label("Your runs, the best score first")
+    menu = tab.page.get_by_label(LABEL)
     tab.page.wait_for_function("() => document.querySelectorAll('.efflab-panel select option').length === 2")
     assert menu.locator("option").first.inner_text().endswith("prune_weights(sparsity=0.5)")
 

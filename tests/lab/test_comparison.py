@@ -88,15 +88,13 @@ def test_before_a_training_only_the_teacher_has_numbers(lab):
     assert (alone.name, taught.name) == (ALONE, TAUGHT)
 
 
-def test_each_row_has_the_score_and_the_size_of_its_own_network_and_its_measured_time(lab, monkeypatch):
-    asked = support.AnsweringStopwatch()
-    monkeypatch.setattr(measuring, "stopwatch", lambda: asked)
+def test_each_row_has_the_score_and_the_size_of_its_own_network_and_its_measured_time(lab, stopwatch):
     *_, pair = side_by_side(lab, *RECIPES)
     comparison = Comparison(*RECIPES).with_pair(pair)
     assert [row.time for row in three_rows(lab, comparison)] == [None] * 3
     reports = tuple(measure_students(lab, comparison))
     assert [report.preview.recipe for report in reports] == [RECIPES[1]]  # the layers are the same, and so is the time
-    assert [batch for *_, batch, _ in asked.asked] == [1]
+    assert [batch for *_, batch, _ in stopwatch.asked] == [1]
     _, *students = three_rows(lab, Comparison(*RECIPES, comparison.pairs, reports))
     for row, recipe in zip(students, RECIPES, strict=True):
         assert row.evaluation.value == lab.preview(recipe).evaluation.value

@@ -1,8 +1,7 @@
 """The notebooks that are committed are those that their sources make, and a source that breaks a rule is refused."""
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -37,13 +36,8 @@ is_positive(3)
 
 
 @pytest.fixture(scope="module")
-def maker(repository: Path) -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "tools"))
-        import make_notebooks
-
-        yield make_notebooks
-        sys.modules.pop("make_notebooks")
+def maker(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("make_notebooks")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import support
 from efflab import Lab, fine_tune, prune_weights, step, to_json
 from efflab.budget import PackedBudget
 from efflab.journal import Journal
-from efflab.lab import measuring
 from efflab.scoreboard import judged_entry
 from efflab.widgets import Chapter
 from efflab.widgets.hand_in import CHOOSE, HandIn
@@ -20,9 +19,7 @@ ALL = PackedBudget(10**6, lost=1.0)
 
 
 @pytest.fixture
-def lab(monkeypatch) -> Lab:
-    stopwatch = support.AnsweringStopwatch()
-    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+def lab(stopwatch) -> Lab:
     return Lab(support.tiny_cnn(), support.tiny_data(), name="tiny-cnn")
 
 

@@ -7,7 +7,6 @@ import support
 
 from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
 from efflab.journal import Journal
-from efflab.lab import measuring
 from efflab.scoreboard import opened_entry
 from efflab.widgets import Chapter, RecipeBench
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
@@ -20,9 +19,7 @@ CUT, TUNE = step(prune_weights, sparsity=0.5), step(fine_tune, epochs=1)
 
 
 @pytest.fixture
-def lab(monkeypatch) -> Lab:
-    stopwatch = support.AnsweringStopwatch()
-    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+def lab(stopwatch) -> Lab:
     return Lab(support.tiny_cnn(), support.tiny_data())
 
 

@@ -12,7 +12,6 @@ from efflab.distill.predictions import learn
 from efflab.figures.text import bytes_text, difference_text, ms_text
 from efflab.journal import Journal
 from efflab.knobs import technique
-from efflab.lab import measuring
 from efflab.lab.side_by_side import HELPS, HURTS, SAME, side_by_side, verdict
 from efflab.measure import compare
 from efflab.questions.kinds import Option, Prediction
@@ -34,13 +33,6 @@ def teacher_and_data():
     for _ in train(teacher, data, epochs=6):
         pass
     return teacher, data
-
-
-@pytest.fixture
-def stopwatch(monkeypatch) -> support.AnsweringStopwatch:
-    made = support.AnsweringStopwatch()
-    monkeypatch.setattr(measuring, "stopwatch", lambda: made)
-    return made
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import support
 
 from efflab import Lab, fine_tune, prune_weights, step
 from efflab.journal import Journal
-from efflab.lab import measuring
 from efflab.widgets import Chapter
 from efflab.widgets.asking import Gate, QuizView
 from efflab.widgets.teaching import NOT_ASKED, OpenGate, OpenQuiz, fill_window, is_teacher
@@ -18,9 +17,7 @@ SECONDS = 120
 
 
 @pytest.fixture
-def lab(monkeypatch) -> Lab:
-    stopwatch = support.AnsweringStopwatch()
-    monkeypatch.setattr(measuring, "stopwatch", lambda: stopwatch)
+def lab(stopwatch) -> Lab:
     return Lab(support.tiny_cnn(), support.tiny_data())
 
 
