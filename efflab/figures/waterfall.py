@@ -1,7 +1,11 @@
-"""What each step of a recipe did: a row a prefix, and side by side its bytes, its milliseconds and its score.
+"""What each step of a recipe did: a row a prefix, and side by side its bytes, its time and its score.
 
 The first row is the base. A number that is not measured yet, or cannot be, says so in its place, so that nothing jumps
 while the numbers come.
+
+Each prefix is timed in turns with the base, at its own moment, and milliseconds of two moments cannot be compared: a
+clock that slowed down would look like a step that made the network slower. So the bars of the times are percent of the
+base that ran beside them, as the verdict is.
 """
 
 from collections.abc import Sequence
@@ -12,7 +16,16 @@ import pandas as pd
 from efflab.data import Classification
 from efflab.figures.bars import bars, words_behind
 from efflab.figures.picture import Picture, draw
-from efflab.figures.text import bytes_text, difference_text, fixed, interval_text, ms_text, ratio_text, score_text
+from efflab.figures.text import (
+    bytes_text,
+    difference_text,
+    fixed,
+    interval_text,
+    ms_text,
+    percent_text,
+    ratio_text,
+    score_text,
+)
 from efflab.figures.theme import BASE, NOW, Json
 
 if TYPE_CHECKING:  # only the types of what is drawn
@@ -21,10 +34,12 @@ if TYPE_CHECKING:  # only the types of what is drawn
 BASE_ROW = "base"
 NOT_YET, NOT_POSSIBLE = "not timed yet", "not possible"
 DOMAINS = ([0.0, 0.27], [0.34, 0.64], [0.71, 1.0])
-"""Which part of the width bytes, milliseconds and score take."""
+"""Which part of the width bytes, time and score take."""
 ROOMS = (1.3, 1.4, 1.9)
 """Free space behind the longest bar of each for its words, as a fraction of the bar."""
-ROW_PX, FRAME_PX = 46, 130
+HEADED: Json = {"side": "top", "showticklabels": False, "ticks": "", "showgrid": False, "automargin": True}
+"""Each bar has its number beside it, so that an axis needs none; it is the head of its column."""
+ROW_PX, FRAME_PX = 46, 90
 """Height of a row, and of what stands around the rows."""
 
 
@@ -38,7 +53,7 @@ def waterfall(prefixes: "Sequence[Prefix]", task: Classification) -> Picture:
         raise ValueError("prefixes must hold at least the base, which is the empty recipe")
     columns = (_bytes(prefixes), _times(prefixes), _scores(prefixes, task))
     traces: list[Json] = []
-    layout: Json = {"barmode": "overlay", "showlegend": False, "meta": {"make_room": True}}
+    layout: Json = {"barmode": "overlay", "showlegend": False, "meta": {"make_room": True}, "margin": {"b": 12}}
     for number, (title, lengths, texts, end) in enumerate(columns):
         ending = str(number + 1) if number else ""
         places = {"xaxis": f"x{ending}", "yaxis": "y"}
@@ -47,15 +62,7 @@ def waterfall(prefixes: "Sequence[Prefix]", task: Classification) -> Picture:
             look: Json = {"color": part} | ({"pattern": {"shape": "/"}} if part == BASE else {})
             traces.append(bars(title, own, [lengths[row] or 0.0 for row in own], [""] * len(own), look) | places)
         traces.append(words_behind([length or 0.0 for length in lengths], [f" {text}" for text in texts]) | places)
-        axis = {
-            "title": {"text": title},
-            "domain": DOMAINS[number],
-            "range": [0, (1 + ROOMS[number]) * end],
-            "nticks": 3,
-        }
-        axis |= {"tickangle": 0, "automargin": False}
-        if number == 2 and task.unit == "%":
-            axis |= {"tickvals": [0, 50, 100]}
+        axis = {"title": {"text": title}, "domain": DOMAINS[number], "range": [0, (1 + ROOMS[number]) * end]} | HEADED
         layout[f"xaxis{ending}"] = axis | ({"anchor": "y"} if number else {})
     layout["yaxis"] = {
         "range": [len(prefixes) - 0.5, -0.5],
@@ -87,9 +94,11 @@ def _bytes(prefixes: "Sequence[Prefix]") -> Column:
 
 
 def _times(prefixes: "Sequence[Prefix]") -> Column:
-    times = [_ms(one, prefixes) for one in prefixes]
-    longest = max((time for time in times if time is not None), default=1.0)
-    return "one run (ms),<br>measured", times, [_time_text(one, prefixes) for one in prefixes], longest
+    timed = [one.report.speed for one in prefixes if one.report is not None]
+    lengths: list[float | None] = [None if one.report is None else 100 * one.report.speed.ratio for one in prefixes]
+    lengths[0] = 100.0 if timed else None
+    longest = max((length for length in lengths if length is not None), default=100.0)
+    return "time, base = 100 %,<br>measured", lengths, [_time_text(one, prefixes) for one in prefixes], longest
 
 
 def _scores(prefixes: "Sequence[Prefix]", task: Classification) -> Column:
@@ -106,22 +115,19 @@ def _points(difference: float, task: Classification) -> str:
     return "as before" if fixed(difference * task.per_unit, 1) in ("0.0", "-0.0") else text
 
 
-def _ms(one: "Prefix", prefixes: "Sequence[Prefix]") -> float | None:
-    """The median of a run; of the base that beside which the last step was timed."""
-    if one.report is not None:
-        return one.report.speed.now.median_ms
-    timed = [other.report for other in prefixes if other.report is not None]
-    return timed[-1].speed.base.median_ms if timed and not one.recipe else None
-
-
 def _time_text(one: "Prefix", prefixes: "Sequence[Prefix]") -> str:
-    time = _ms(one, prefixes)
-    if time is None:
+    """The time beside the base's, and the verdict; of the base its milliseconds, where the last step was timed."""
+    timed = [other.report.speed for other in prefixes if other.report is not None]
+    if not one.recipe and timed:
+        return f"100 %<br> {ms_text(timed[-1].base.median_ms)}"
+    if one.report is None:
         return NOT_POSSIBLE if one.reason else NOT_YET
-    if one.report is None or not one.recipe:
-        return ms_text(time)
-    speed = one.report.speed
-    return f"{ms_text(time)}<br> {speed.verdict if speed.is_different else 'no difference'}"  # the table has it in full
+    speed = one.report.speed  # the table has milliseconds and verdict in full
+    return f"{percent_text(speed.ratio, 0)}<br> {speed.verdict if speed.is_different else 'no difference'}"
+
+
+def _time_said(one: "Prefix", prefixes: "Sequence[Prefix]") -> str:
+    return _time_text(one, prefixes).replace("100 %<br> ", "").replace("%<br>", "% of the base's time,")
 
 
 def _short(one: "Prefix") -> str:
@@ -134,7 +140,7 @@ def _short(one: "Prefix") -> str:
 def _sentence(prefixes: "Sequence[Prefix]", task: Classification) -> str:
     said = [
         f"{_short(one)}: {bytes_text(one.preview.size.packed_bytes)} packed, "
-        f"{_time_text(one, prefixes).replace('<br>', ',')}, {score_text(one.preview.evaluation.value, task)}"
+        f"{_time_said(one, prefixes)}, {score_text(one.preview.evaluation.value, task)}"
         for one in prefixes
     ]
     return f"{'; '.join(said)} {task.score_name} on validation data. Times and scores are measured, bytes computed."
@@ -144,11 +150,22 @@ def _table(prefixes: "Sequence[Prefix]", task: Classification) -> pd.DataFrame:
     rows = []
     for one in prefixes:
         evaluation, report = one.preview.evaluation, one.report
-        time, verdict = (ms_text(report.speed.now.median_ms), report.speed.verdict) if report else ("", one.reason)
+        speed = report.speed if report else None
+        time, beside = (ms_text(speed.now.median_ms), ms_text(speed.base.median_ms)) if speed else ("", "")
+        verdict = speed.verdict if speed else one.reason
         interval = interval_text(*evaluation.interval, per_unit=task.per_unit)
         step = repr(one.recipe[-1]) if one.recipe else BASE_ROW
         weighed = bytes_text(report.file_bytes) if report else ""
         packed = bytes_text(one.preview.size.packed_bytes)
-        rows.append((step, packed, weighed, time, verdict, score_text(evaluation.value, task), interval))
-    columns = ["step", "packed (computed)", "file", "one run", "to the base", task.score_name, "95 % interval"]
+        rows.append((step, packed, weighed, time, beside, verdict, score_text(evaluation.value, task), interval))
+    columns = [
+        "step",
+        "packed (computed)",
+        "file",
+        "one run",
+        "base beside it",
+        "to the base",
+        task.score_name,
+        "95 % interval",
+    ]
     return pd.DataFrame(rows, columns=columns)

@@ -18,7 +18,7 @@
 # <details><summary>What this lab looks like when it runs (it gives the answer away)</summary>
 #
 # ![The recipe bench: on the left two steps with their sliders and buttons, on the right three tiles (size, speed, accuracy), and a
-# picture of what each step did to bytes, milliseconds and accuracy](pictures/18_recipe.png)
+# picture of what each step did to bytes, time and accuracy](pictures/18_recipe.png)
 #
 # </details>
 
@@ -34,7 +34,7 @@ chapter.recipe_bench(lab, (half, fold), prediction="fold_first", at=(fold, half)
 # %% [markdown]
 # Three things to try:
 #
-# - The picture shows what the recipe has come to after each step: bytes and milliseconds beside the base, accuracy beside the step
+# - The picture shows what the recipe has come to after each step: bytes and time beside the base, accuracy beside the step
 #   before. Which step cost the accuracy?
 # - Open **More settings** of the pruning, and set its scope to *per layer*. Which order is better now?
 # - Switch the folding off, and look at the bytes. What does it save?
@@ -127,7 +127,7 @@ chapter.check("pareto_front", pareto_front)
 # %% [markdown]
 # ## 5. Your bench
 #
-# Begin with nothing, and build. The menu *Technique* has all techniques of the course. *start student* takes another network in place of
+# Begin with nothing, and build. The menus *Topic* and *Technique* have all techniques of the course. *start student* takes another network in place of
 # the given one; a step that trains waits for **Run**. Every recipe that ran to its end is written into your journal.
 
 # %%

@@ -31,8 +31,13 @@ def prefixes(baseline, evaluation, size) -> list[Prefix]:
     return [judged(0, 946, whole), judged(1, 500, half), judged(2, 940, half)]
 
 
-def timed(one: Prefix, factor: float) -> Prefix:
+def timed(one: Prefix, factor: float, base_ms: float = 1.0) -> Prefix:
     speed = support.product(0.5, factor).speed
+    speed = replace(
+        speed,
+        base=replace(speed.base, median_ms=base_ms),
+        now=replace(speed.now, median_ms=base_ms * factor),
+    )
     return replace(one, report=Report(one.preview, 4000, 2000, 400, 200, speed))
 
 
@@ -52,12 +57,27 @@ def test_each_prefix_has_a_row_with_its_bytes_and_what_the_step_did_to_the_score
     assert list(picture.figure.layout.yaxis.ticktext) == ["base", "1 prune weights", "2 fine tune"]
 
 
+def time_bars(picture) -> list[float]:
+    return [
+        length for trace in picture.figure.data if trace.type == "bar" and trace.xaxis == "x2" for length in trace.x
+    ]
+
+
 def test_times_come_one_by_one_and_the_base_has_that_beside_the_newest(prefixes):
     first = waterfall([*prefixes[:2], timed(prefixes[2], 0.5)], TASK)
-    assert words(first)[1] == ["1.00 ms", "not timed yet", "0.500 ms<br> 2.0x faster"]
+    assert words(first)[1] == ["100 %<br> 1.00 ms", "not timed yet", "50 %<br> 2.0x faster"]
+    assert "2 fine tune: 1.62 kB packed, 50 % of the base's time, 2.0x faster, 94.0 %" in first.sentence
     same = waterfall([prefixes[0], timed(prefixes[1], 1.0), prefixes[2]], TASK)
-    assert words(same)[1][1] == "1.00 ms<br> no difference"
+    assert words(same)[1][1] == "100 %<br> no difference"
     assert same.table["to the base"][1] == "no measurable difference"
+
+
+def test_a_moment_at_which_all_was_slower_makes_no_bar_longer(prefixes):
+    slow = timed(prefixes[1], 1.0, base_ms=1.3)  # the same time as its base, while the clock ran slowly
+    picture = waterfall([timed(prefixes[0], 1.0), slow, timed(prefixes[2], 0.5)], TASK)
+    assert time_bars(picture) == [100, 100, 50]
+    assert list(picture.table["one run"]) == ["1.00 ms", "1.30 ms", "0.500 ms"]
+    assert list(picture.table["base beside it"]) == ["1.00 ms", "1.30 ms", "1.00 ms"]
 
 
 def test_what_cannot_be_timed_says_why_in_the_table(prefixes):
