@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from efflab.data import Classification
-from efflab.figures.axes import score_axis
+from efflab.figures.axes import log_axis, score_axis
 from efflab.figures.picture import MAX_POINTS, MAX_ROWS, Picture, draw, nothing_yet
 from efflab.figures.text import fixed, score_text
 from efflab.figures.theme import BASE, NOW, TUNED, Json
@@ -13,16 +13,18 @@ from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, recipe_text
 
 NO_RUN = "No run of this kind is in the journal yet."
 N_SAID = 4
-"""Runs of the front that the sentence names; the table has all."""
+"""Runs of the front that the sentence names, those with the best scores; the table has all."""
 
 
-def scoreboard(runs: Sequence[Run], cost: Cost, task: Classification, chosen: Run | None = None) -> Picture:
+def scoreboard(
+    runs: Sequence[Run], cost: Cost, task: Classification, chosen: Run | None = None, *, called: str = "chosen"
+) -> Picture:
     """Each run as a point, those that no other beats joined by a line, and the chosen one large.
 
     runs: on one kind of data, and where the cost is a time, at one batch. Those without the cost are left out; of very
-    many, the front and the newest are drawn.
+    many, the front and the newest are drawn. called: what the large one is.
     """
-    known = [run for run in runs if cost_of(run, cost) is not None]
+    known = [run for run in runs if cost_of(run, cost)]  # on a logarithmic axis there is no 0
     if not known:
         return nothing_yet(NO_RUN, _table([], [], cost, task))
     best = front(known, cost)
@@ -36,10 +38,10 @@ def scoreboard(runs: Sequence[Run], cost: Cost, task: Classification, chosen: Ru
     ]
     told = _sentence(known, best, cost, task)
     if chosen is not None and chosen in known:
-        told += f" Chosen: {score_text(chosen.score, task)} at {cost_text(chosen, cost)}."
+        told += f" {called.capitalize()}: {score_text(chosen.score, task)} at {cost_text(chosen, cost)}."
         look = _marker(NOW, "diamond") | {"size": 16}
-        traces.append(_points([chosen], cost, task) | {"mode": "markers", "name": "chosen", "marker": look})
-    axis = {"title": {"text": COSTS[cost].text}, "type": "log"}
+        traces.append(_points([chosen], cost, task) | {"mode": "markers", "name": called, "marker": look})
+    axis = log_axis(COSTS[cost].text, [value for run in known if (value := cost_of(run, cost))])
     layout = {"xaxis": axis, "yaxis": score_axis(task), "showlegend": True}
     return Picture(draw(traces, layout), told, _table(known, best, cost, task))
 
@@ -67,11 +69,12 @@ def _points(runs: Sequence[Run], cost: Cost, task: Classification) -> Json:
 
 
 def _sentence(known: Sequence[Run], best: Sequence[Run], cost: Cost, task: Classification) -> str:
-    named = "; ".join(f"{score_text(run.score, task)} at {cost_text(run, cost)}" for run in best[:N_SAID])
+    most = sorted(best, key=lambda run: run.score, reverse=task.higher_is_better)[:N_SAID]
+    named = "; ".join(f"{score_text(run.score, task)} at {cost_text(run, cost)}" for run in most)
     more = f"; and {len(best) - N_SAID} more" if len(best) > N_SAID else ""
     count = f"{len(known):,} run{'s' if len(known) > 1 else ''}"
     both = f"{task.score_name} and {COSTS[cost].label} ({COSTS[cost].badge})"
-    return f"Of {count}, {len(best)} not beaten in both {both}: {named}{more}."
+    return f"Of {count}, {len(best)} not beaten in both {both}, the best first: {named}{more}."
 
 
 def _table(known: Sequence[Run], best: Sequence[Run], cost: Cost, task: Classification) -> pd.DataFrame:

@@ -89,6 +89,14 @@ def short(value: float) -> str:
     return fixed(value, 1).removesuffix(".0")
 
 
+def short_number(value: float) -> str:
+    """A round number for an axis: 20000 -> "20k", 1500000 -> "1.5M", 0.2 -> "0.2"."""
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.10g}{letter}"
+    return f"{value:.10g}"
+
+
 def _signed(value: float, digits: int) -> str:
     """A sign before everything but zero."""
     text = fixed(value, digits)
