@@ -18,6 +18,14 @@ from efflab.runtime import ExportError
 from efflab.training import Progress
 
 
+class StepError(ValueError):
+    """A technique cannot act on what the steps before it made: the last step of `recipe`, its `number` from 1."""
+
+    def __init__(self, recipe: Recipe, reason: str) -> None:
+        self.recipe, self.number = recipe, len(recipe)
+        super().__init__(f"step {self.number}, {recipe[-1].technique.name}: {reason}")
+
+
 @dataclass(frozen=True)
 class Prefix:
     """The first steps of a recipe: their network, judged, and its report once it was weighed and timed.
@@ -64,7 +72,7 @@ class Prefixes(ABC):
         training that was stopped is yielded as far as it came: its preview `is_partial`.
 
         Raises:
-            ValueError: a technique cannot act on what the steps before it made; the sentence names its step.
+            StepError: a technique cannot act on what the steps before it made; the sentence names its step.
         """
         check_recipe(recipe)
 
@@ -89,7 +97,7 @@ class Prefixes(ABC):
         try:
             self.build(recipe, progress=progress)
         except ValueError as error:
-            raise ValueError(f"step {len(recipe)}, {recipe[-1].technique.name}: {error}") from error
+            raise StepError(recipe, str(error)) from error
 
     def _measured(self, one: Prefix, batch: int, stale: Callable[[], bool] | None) -> Prefix | None:
         """The prefix with its report or the reason why it has none; None when `stale`."""

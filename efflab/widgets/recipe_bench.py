@@ -179,7 +179,7 @@ class RecipeBench(RecipeRuns):
         self.clear_error()
         self.test_line.value = ""  # it was about another network
         self.stage.training.hide()
-        self.stage.seeds.hide()
+        self.stage.draw_seeds([])
         recipe = self._asked = self.recipe
         self._submit("live", lambda stale: self._follow(recipe, self._known(recipe), stale))
 

@@ -1,6 +1,7 @@
 """The steps of a recipe as cards: each can be switched off, moved, removed and tuned, by hand or by keyboard."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Protocol
 
 import ipywidgets
@@ -8,9 +9,11 @@ import ipywidgets
 from efflab.knobs import Setting
 from efflab.recipe import TECHNIQUES, AnyTechnique, Recipe, Step, step
 from efflab.widgets.controls import Control
-from efflab.widgets.parts import button, named_choice, wide
+from efflab.widgets.parts import button, named_choice, offer, wide
 
 MORE, FEWER = "More settings", "Fewer settings"
+TOPICS = {"prune": "Pruning", "quantize": "Quantization", "distill": "Distillation"}
+"""What the rooms of the techniques are called on the screen."""
 EMPTY = "No step yet: choose a technique, and press Add."
 
 
@@ -40,6 +43,7 @@ class StepCard(ipywidgets.VBox):
             if name not in self._rest
         }
         self.switch = ipywidgets.Checkbox(True, indent=False, layout=wide())
+        self.problem = ipywidgets.HTML()
         self.up = button("Up", lambda: changes.move(self.number, -1))
         self.down = button("Down", lambda: changes.move(self.number, 1))
         self.gone = button("Remove", lambda: changes.remove(self.number))
@@ -48,11 +52,17 @@ class StepCard(ipywidgets.VBox):
         self._others, self._more = ipywidgets.VBox(others), button(MORE, self.show_others)
         self._others.layout.display = "none"
         folded = [self._more, self._others] if others else []
-        super().__init__([self.switch, ipywidgets.HBox([self.up, self.down, self.gone]), first, *folded])
+        moves = ipywidgets.HBox([self.up, self.down, self.gone])
+        super().__init__([self.switch, self.problem, moves, first, *folded])
         self.add_class("efflab-step")
         self.switch.observe(lambda _: changes.refresh(), "value")
         for control in self.controls.values():
             control.on_change(changes.refresh)
+
+    def tell_problem(self, text: str) -> None:
+        """Say in the card why its step cannot act, and mark it; an empty text takes both away."""
+        self.problem.value = f"<div class='efflab-verdict efflab-failed'>{escape(text)}</div>" if text else ""
+        (self.add_class if text else self.remove_class)("efflab-refused")
 
     def show_others(self) -> None:
         """Show the settings behind the first one, or hide them again."""
@@ -104,10 +114,13 @@ class RecipeDesk(ipywidgets.VBox):
         self.cards: list[StepCard] = []
         self._none = ipywidgets.HTML(f"<span class='efflab-label'>{EMPTY}</span>")
         self._steps = ipywidgets.VBox([self._none])
-        options = [(technique.label, name) for name, technique in TECHNIQUES.items()]
-        self.choice = ipywidgets.Dropdown(options=options, layout=wide())
+        topics = dict.fromkeys(_room(technique) for technique in TECHNIQUES.values())
+        self.topic = ipywidgets.Dropdown(options=[(TOPICS.get(room, room), room) for room in topics], layout=wide())
+        self.choice = ipywidgets.Dropdown(options=techniques_of(self.topic.value), layout=wide())
+        self.topic.observe(lambda change: offer(self.choice, techniques_of(change["new"])), "value")
         self.add_button = button("Add", lambda: add(TECHNIQUES[self.choice.value]), "puts this technique at the end")
-        super().__init__([self._steps, named_choice("Technique", self.choice), self.add_button, *below])
+        chosen = [named_choice("Topic", self.topic), named_choice("Technique", self.choice)]
+        super().__init__([self._steps, *chosen, self.add_button, *below])
         self.add_class("efflab-controls")
 
     @property
@@ -144,11 +157,20 @@ class RecipeDesk(ipywidgets.VBox):
             raise ValueError(f"number must be that of a step, from 1 to {len(self.cards)}, not {number!r}")
         return self.cards[number - 1]
 
+    def mark(self, number: int, text: str) -> None:
+        """Say in a card why its step cannot act. number: from 1, among the steps that are on, as a recipe counts."""
+        [card for card in self.cards if card.is_on][number - 1].tell_problem(text)
+
+    def clear_marks(self) -> None:
+        """Take away what `mark` said."""
+        for card in self.cards:
+            card.tell_problem("")
+
     def lock(self, is_locked: bool) -> None:
         """Let nobody change the recipe, or let them again."""
         for card in self.cards:
             card.lock(is_locked, len(self.cards))
-        for one in (self.choice, self.add_button, *self._lockable):
+        for one in (self.topic, self.choice, self.add_button, *self._lockable):
             one.disabled = is_locked
 
     def _show(self, cards: list[StepCard]) -> None:
@@ -156,3 +178,12 @@ class RecipeDesk(ipywidgets.VBox):
         for number, card in enumerate(cards, start=1):
             card.place(number, len(cards))
         self._steps.children = tuple(cards) or (self._none,)
+
+
+def techniques_of(topic: str) -> list[tuple[str, str]]:
+    """The labels and names of a topic's techniques, in teaching order."""
+    return [(technique.label, name) for name, technique in TECHNIQUES.items() if _room(technique) == topic]
+
+
+def _room(technique: AnyTechnique) -> str:
+    return technique.__module__.split(".")[1]

@@ -7,7 +7,7 @@ import ipywidgets
 from efflab.journal import Journal
 from efflab.journal.journal import Kind
 from efflab.lab import Lab
-from efflab.lab.prefixes import Prefix
+from efflab.lab.prefixes import Prefix, StepError
 from efflab.lab.seeds import SeedRun, over_seeds
 from efflab.recipe import Recipe
 from efflab.scoreboard import opened_entry, run_entry
@@ -43,10 +43,18 @@ class RecipeRuns(Panel):
     def _submit(self, what: str, job: Job) -> None:
         worker().submit((id(self), what), job, on_error=self._fail)
 
+    def clear_error(self) -> None:
+        """Empty the error line, and take the mark from the step that it was about."""
+        super().clear_error()
+        self.desk.clear_marks()
+
     def _fail(self, error: BaseException) -> None:
         self.show_error(error)
         self.desk.lock(False)
         told = "Not run to its end: see the message below."
+        if isinstance(error, StepError) and self.desk.recipe[: error.number] == error.recipe:
+            self.desk.mark(error.number, str(error))
+            told = f"Step {error.number} cannot act there: its card says why, and so does the message below."
         self.stage.tell(told)
         self.readout.sentence = told
 

@@ -18,7 +18,7 @@ from efflab.lab.seeds import SeedRun
 from efflab.measure.machine import describe_machine
 from efflab.recipe import Recipe, to_json, to_line
 from efflab.training import Epoch
-from efflab.widgets.parts import code_html
+from efflab.widgets.parts import code_html, line_text
 from efflab.widgets.tabs import ImagesTab, JournalTab
 from efflab.widgets.tiles import tiles
 from efflab.widgets.view import PictureView
@@ -56,11 +56,15 @@ class RecipeStage(ipywidgets.VBox):
         self.recipe: Recipe = ()
         self.note, self.tiles = ipywidgets.HTML(), ipywidgets.HTML()
         self.steps, self.training, self.seeds = (PictureView(height=height) for height in (300, 240, 280))
-        self.text, self.images, self.journal = RecipeText(lab), ImagesTab(lab), JournalTab(lab, journal, chapter)
+        self.text, self.images = RecipeText(lab), ImagesTab(lab)
+        self.journal = JournalTab(
+            lab, journal, chapter, "packed_bytes"
+        )  # a recipe is about bytes; not all make it fast
         named = {"recipe": self.text, "changed images": self.images, "journal": self.journal}
         self.tabs = ipywidgets.Tab(list(named.values()), titles=tuple(named), selected_index=0)
         self.tabs.observe(lambda _: redraw(), "selected_index")
-        super().__init__([self.note, self.tiles, self.steps, self.training, self.seeds, self.tabs])
+        self.seeds_said = ipywidgets.HTML()
+        super().__init__([self.note, self.tiles, self.steps, self.training, self.seeds_said, self.seeds, self.tabs])
         self.add_class("efflab-main")
 
     def tell(self, text: str) -> None:
@@ -84,8 +88,14 @@ class RecipeStage(ipywidgets.VBox):
         )
 
     def draw_seeds(self, runs: Sequence[SeedRun]) -> None:
-        """The scores of the same recipe from several seeds."""
-        self.seeds.show_picture(seed_scores(runs, self.lab.data.task))
+        """The scores of the same recipe from several seeds, and what they say together; without runs, nothing."""
+        if not runs:
+            self.seeds.hide()
+            self.seeds_said.value = ""
+            return
+        picture = seed_scores(runs, self.lab.data.task)
+        self.seeds.show_picture(picture)
+        self.seeds_said.value = line_text(f"Seeds: {picture.sentence}")
 
     def draw_tab(self) -> None:
         """Draw the tab that is open; the others wait until they are opened."""

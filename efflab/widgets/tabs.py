@@ -10,14 +10,14 @@ from typing import Any
 import ipywidgets
 from torch import Tensor
 
-from efflab.figures import changed, histogram, layers, mask, pareto, sensitivity
+from efflab.figures import changed, histogram, layers, mask, pareto, scoreboard, sensitivity
 from efflab.figures.text import interval_text, score_text
 from efflab.journal import Journal
 from efflab.lab import Lab, Preview
 from efflab.measure import by_class, changed_images
 from efflab.prune import Point, prunable_weights
 from efflab.recipe import to_line
-from efflab.scoreboard import Run, runs_of, select
+from efflab.scoreboard import Cost, Run, runs_of, select
 from efflab.widgets.diagnosis_panel import Diagnosing
 from efflab.widgets.parts import button, code_html, named_choice, scrolling
 from efflab.widgets.runs import COLUMNS, comparable, run_texts
@@ -145,10 +145,13 @@ class SpeedTab(ipywidgets.VBox):
 
 
 class JournalTab(ipywidgets.VBox):
-    """The runs that were measured: those of this network over their time, and all in a table, newest first."""
+    """The runs that were measured: those of this network over what they cost, and all in a table, newest first.
 
-    def __init__(self, lab: Lab, journal: Journal, chapter: str) -> None:
-        self._lab, self._journal, self._chapter = lab, journal, chapter
+    cost: along the axis; of times, only runs at the batch of the last one are drawn, beside the base.
+    """
+
+    def __init__(self, lab: Lab, journal: Journal, chapter: str, cost: Cost = "ms") -> None:
+        self._lab, self._journal, self._chapter, self._cost = lab, journal, chapter, cost
         self._front, self._table = PictureView(height=340), ipywidgets.HTML()
         super().__init__([self._front, self._table])
 
@@ -157,7 +160,7 @@ class JournalTab(ipywidgets.VBox):
         self.show_runs()
 
     def show_runs(self) -> None:
-        """Draw the runs at the batch of the last one, and write the table; from any thread.
+        """Draw the runs, and write the table; from any thread.
 
         Raises:
             JournalError: the journal cannot be read.
@@ -176,6 +179,13 @@ class JournalTab(ipywidgets.VBox):
         ) + "".join(f"<p>Entry {one.entry.id} is no run: {escape(one.reason)}.</p>" for one in unread)
 
     def _draw(self, runs: Sequence[Run]) -> None:
+        if self._cost == "ms":
+            self._draw_times(runs)
+        elif own := select(runs, network=self._lab.name):
+            picture = scoreboard(own, self._cost, self._lab.data.task, own[-1], called="the newest")
+            self._front.show_picture(picture)
+
+    def _draw_times(self, runs: Sequence[Run]) -> None:
         own = [run for run in select(runs, network=self._lab.name) if run.is_timed]
         if not own or (batch := own[-1].batch) is None:
             return

@@ -7,6 +7,7 @@ import support
 
 from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
 from efflab.journal import Journal
+from efflab.recipe import TECHNIQUES
 from efflab.scoreboard import opened_entry
 from efflab.widgets import Chapter, RecipeBench
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
@@ -105,13 +106,43 @@ def test_an_order_that_cannot_be_names_its_step_and_says_which_one_works(bench):
     after(bench.run)
     assert bench.readout.error.startswith("step 2, fine_tune: ")
     assert "train first" in bench.readout.error
-    assert "see the message below" in bench.stage.note.value
+    assert bench.stage.note.value.count("Step 2 cannot act there") == 1
+    refused = [card.problem.value for card in bench.desk.cards]
+    assert refused[0] == ""
+    assert "train first" in refused[1]
+    assert "efflab-refused" in bench.desk.cards[1]._dom_classes
     assert [one.recipe for one in bench.prefixes] == [(), (step(quantize_weights),)]  # what worked stays
     assert not bench.desk.add_button.disabled
     after(bench.move, 2, -1)
     after(bench.run)
     assert bench.readout.error == ""
+    assert [card.problem.value for card in bench.desk.cards] == ["", ""]
+    assert not any("efflab-refused" in card._dom_classes for card in bench.desk.cards)
     assert names(bench) == ["fine_tune", "quantize_weights"]
+
+
+def test_the_card_that_is_marked_is_that_of_the_step_also_where_others_are_switched_off(bench):
+    after(bench.put, (CUT, step(quantize_weights), TUNE))
+    after(bench.switch, 1, False)
+    after(bench.run)
+    assert bench.readout.error.startswith("step 2, fine_tune: ")
+    assert [bool(card.problem.value) for card in bench.desk.cards] == [False, False, True]
+
+
+def test_every_technique_is_in_the_menu_of_its_topic(bench):
+    found = {}
+    for topic in (value for _, value in bench.desk.topic.options):
+        bench.desk.topic.value = topic
+        found |= {name: topic for _, name in bench.desk.choice.options}
+    assert set(found) == set(TECHNIQUES)
+    assert [found[name] for name in ("prune_filters", "share_weights", "distill_hints")] == [
+        "prune",
+        "quantize",
+        "distill",
+    ]
+    bench.desk.topic.value = "quantize"
+    after(bench.desk.add_button.click)
+    assert names(bench) == ["fold_batch_norms"]  # the first of the topic
 
 
 def test_a_training_that_is_stopped_is_shown_and_not_written_down_and_run_trains_it_to_its_end(bench):
@@ -155,6 +186,24 @@ def test_what_cannot_be_read_is_one_sentence_and_changes_nothing(bench, text, to
     after(bench.take, text)
     assert told in bench.readout.error
     assert bench.recipe == (CUT,)
+
+
+def test_seeds_of_a_recipe_without_chance_are_told_to_be_one_network(bench):
+    after(bench.put, (CUT,))
+    after(bench.run_seeds)
+    assert "3 seeds give one and the same network" in bench.stage.seeds_said.value
+    after(bench.set, 1, sparsity=0.6)
+    assert bench.stage.seeds_said.value == ""  # it was about another recipe
+
+
+def test_the_journal_of_a_recipe_bench_draws_the_runs_over_their_bytes(bench):
+    after(bench.put, (CUT,))
+    bench.stage.tabs.selected_index = 2
+    worker().wait(SECONDS)
+    picture = bench.stage.journal._front.shown
+    assert picture.figure.layout.xaxis.title.text == "size, packed (bytes, computed)"
+    assert picture.sentence.startswith("Of 1 run, 1 not beaten in both")
+    assert "The newest: " in picture.sentence
 
 
 def test_several_seeds_are_points_with_a_mean(bench):
