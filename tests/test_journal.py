@@ -1,5 +1,6 @@
 """The journal: what was recorded comes back, whatever happens to the process, the disk or the file."""
 
+import gc
 import json
 import os
 import shutil
@@ -603,6 +604,26 @@ def test_a_sound_file_is_never_set_aside(journal):
     journal.record("skip", "a", 1, chapter="03")
     assert store.set_aside(journal.path) is None
     assert journal.path.exists()
+
+
+def test_whoever_listens_is_told_of_each_entry_that_was_saved_and_is_not_kept_alive(journal):
+    class Listener:
+        def __init__(self):
+            self.heard = []
+
+        def hear(self, entry):
+            self.heard.append((entry.id, entry.value))
+
+    listener, gone = Listener(), Listener()
+    journal.on_record(gone.hear)
+    journal.on_record(listener.hear)
+    heard = gone.heard
+    del gone
+    gc.collect()
+    first = journal.record("skip", "a", 1, chapter="03")
+    journal.record("skip", "a", 2, chapter="03")
+    assert listener.heard == [(first.id, 1), (first.id + 1, 2)]
+    assert heard == []
 
 
 def test_a_database_of_another_program_is_refused_and_not_touched(journal):

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -70,6 +71,7 @@ class Journal:
         self._unsaved: tuple[Entry, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._lock = threading.RLock()  # guards the two lines above; the file has SQLite's locks
+        self._told: list[weakref.WeakMethod[Callable[[Entry], object]]] = []
 
     @property
     def unsaved(self) -> tuple[Entry, ...]:
@@ -93,7 +95,18 @@ class Journal:
         entry = _new_entry(kind, name, value, chapter)
         with self._lock:
             self._unsaved += (entry,)
-            return self.flush()[-1]
+            saved = self.flush()[-1]
+        for one in self._told:
+            if tell := one():
+                tell(saved)
+        return saved
+
+    def on_record(self, method: Callable[[Entry], object]) -> None:
+        """Call an object's `method(entry)` after each entry that is recorded here, on the thread that records it.
+
+        The object is not kept alive for that.
+        """
+        self._told = [one for one in self._told if one()] + [weakref.WeakMethod(method)]
 
     def flush(self) -> tuple[Entry, ...]:
         """Write the entries that are only in memory, in one transaction, and return them with their ids.

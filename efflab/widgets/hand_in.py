@@ -8,7 +8,7 @@ import ipywidgets
 from efflab.budget import RecipeBudget, StoppedError
 from efflab.capstone import HandedIn, candidates, hand_in
 from efflab.figures.text import score_text
-from efflab.journal import Journal, JournalError
+from efflab.journal import Entry, Journal, JournalError
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import Recipe, from_json, to_json
@@ -21,7 +21,7 @@ from efflab.widgets.worker import Turns, worker
 
 Keep = Callable[[Verdict, str], Checked]
 LABEL = "Your runs as the journal has them, the best first: packed bytes are computed, all else was measured"
-NO_RUN = "No run of {lab} on {data} is in the journal yet: press Run in a bench above, and read the journal again."
+NO_RUN = "No run of {lab} on {data} is in the journal yet: press Run in a bench above."
 CHOOSE = "Choose a run, and hand it in: its recipe runs again from the start, and what comes out is judged."
 STOPPED = "<b>Stopped.</b> Nothing was judged: hand in once more, and let the recipe run to its end."
 
@@ -34,12 +34,16 @@ class HandIn(Panel):
 
     def __init__(self, lab: Lab, budget: RecipeBudget, journal: Journal, keep: Keep, *, chapter: str) -> None:
         self.handed_in: HandedIn | None = None
+        self._known: tuple[Run, ...] = ()
+        self._is_judging = False
         self.lab, self.budget, self.journal, self.chapter = lab, budget, journal, chapter
         self._keep = keep
         self.choice = ipywidgets.Dropdown(options=[], layout=wide())
         self._text = ipywidgets.HTML()
         self._running = Running("Running the recipe again", "end the training; nothing is judged")
-        again = button("Read the journal again", self.read_again, "offers the runs that were measured since")
+        again = button(
+            "Read the journal again", self.read_again, "offers runs that other notebooks have measured since"
+        )
         self._button = button("Hand in", self.hand_in, "runs its recipe again, and judges what comes out")
         label = ipywidgets.HTML(f"<span class='efflab-label'>{LABEL}</span>")
         box = ipywidgets.VBox([label, self.choice, ipywidgets.HBox([again, self._button])])
@@ -47,6 +51,7 @@ class HandIn(Panel):
         box.add_class("efflab-control")
         super().__init__([box, self._running, self._text])
         self.read_again()
+        journal.on_record(self.offer_new)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -57,14 +62,28 @@ class HandIn(Panel):
         """Offer the runs that the journal has now; if it cannot be read, say why, and offer what there was."""
         self.clear_error()
         try:
-            runs, _ = runs_of(self.journal.entries(kind="run"))
+            self._known, _ = runs_of(self.journal.entries(kind="run"))
         except JournalError as error:
             self.show_error(error)
             return
-        found = candidates(runs, self.lab)
+        self._offer()
+        self._tell(CHOOSE if self.runs else NO_RUN.format(lab=self.lab.name, data=self.lab.data.name))
+
+    def offer_new(self, entry: Entry) -> None:
+        """Offer a run that was just measured, too; what is said of an earlier one stays."""
+        if entry.kind != "run":
+            return
+        new, _ = runs_of([entry])
+        was_empty = not self.runs
+        self._known = (*self._known, *new)
+        self._offer()
+        if was_empty and self.runs:
+            self._tell(CHOOSE)
+
+    def _offer(self) -> None:
+        found = candidates(self._known, self.lab)
         offer(self.choice, [(_words(run, self.lab), run) for run in found])
-        self._button.disabled = not found
-        self._tell(CHOOSE if found else NO_RUN.format(lab=self.lab.name, data=self.lab.data.name))
+        self._button.disabled = not found or self._is_judging
 
     def hand_in(self) -> None:
         """Run the recipe of the run that is chosen again, and judge it."""
@@ -107,12 +126,12 @@ class HandIn(Panel):
             except StoppedError:
                 return
 
-        self._button.disabled = True
+        self._is_judging = self._button.disabled = True
         self._tell("Working ...")
         try:
             yield from self._running.follow(run, progress)
         finally:
-            self._button.disabled = False
+            self._is_judging = self._button.disabled = False
         if not found:
             self._text.value = f"<div class='efflab-verdict'>{STOPPED}</div>"
             return

@@ -51,14 +51,33 @@ def test_without_a_run_the_panel_says_where_one_comes_from(chapter, lab):
 def test_runs_are_offered_with_what_the_journal_says_the_best_first(chapter, lab):
     write(chapter, lab, CUT, score=0.5)
     panel = chapter.hand_in("under_20_kb", lab, ALL)
-    write(chapter, lab, TUNE, score=0.9)
-    panel.read_again()
+    write(chapter, lab, TUNE, score=0.9)  # offered at once
     assert [run.score for run in panel.runs] == [0.9, 0.5]
     words = panel.choice.options[1][0]
     assert words.startswith("50.0 %")
     assert words.endswith("prune_weights(sparsity=0.5)")
     assert CHOOSE in panel._text.value
     assert panel.choice.value.score == 0.5  # what was chosen stays chosen
+
+
+def test_a_run_of_another_notebook_is_offered_once_the_journal_is_read_again(chapter, lab):
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    other = Journal(chapter.journal.path)
+    other.record("run", "recipe", judged_entry(lab.preview((CUT,)), lab), chapter="05")
+    assert panel.runs == ()
+    panel.read_again()
+    assert len(panel.runs) == 1
+
+
+def test_a_new_run_leaves_the_last_verdict_where_it_is(chapter, lab):
+    write(chapter, lab, CUT)
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    after(panel.hand_in)
+    write(chapter, lab, TUNE)
+    assert len(panel.runs) == 2
+    assert "Right." in panel._text.value
+    chapter.journal.record("skip", "a", 1, chapter="03")  # no run
+    assert len(panel.runs) == 2
 
 
 def test_what_is_handed_in_runs_again_and_its_verdict_is_written_down(chapter, lab):
