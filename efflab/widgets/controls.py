@@ -7,6 +7,7 @@ no further work.
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import ipywidgets
@@ -150,11 +151,11 @@ class Control(ipywidgets.VBox):
 
 
 def _label(name: str, text: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(f"<span class='efflab-label'><b>{name}</b>: {text}</span>")
+    return ipywidgets.HTML(f"<span class='efflab-label'><b>{escape(name)}</b>: {escape(text)}</span>")
 
 
 def _named(layer: str, widget: ipywidgets.ValueWidget) -> ipywidgets.VBox:
-    row = ipywidgets.VBox([ipywidgets.HTML(f"<span class='efflab-label'>{layer}</span>"), widget])
+    row = ipywidgets.VBox([ipywidgets.HTML(f"<span class='efflab-label'>{escape(layer)}</span>"), widget])
     row.add_class("efflab-control")
     return row
 

@@ -221,7 +221,7 @@ def _from_file(simulated: Evaluation, from_file: Evaluation | None) -> list[str]
     n_alike = int((simulated.answers == from_file.answers).sum())
     how = "the file ran on all validation images in ONNX Runtime; the number above is simulated, with floats"
     alike = f"as simulated on {n_alike:,} of {from_file.n:,} images"
-    return [f"the file itself: {score_text(from_file.value, from_file.task)} {badge('measured', how)}, {alike}"]
+    return [f"the file itself: {score_text(from_file.value, from_file.task)} ({alike}) {badge('measured', how)}"]
 
 
 def change_text(before: Evaluation, now: Evaluation, difference: float) -> str:

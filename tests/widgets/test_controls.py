@@ -111,6 +111,14 @@ def test_such_a_slider_keeps_a_value_between_its_stops_and_that_is_one_move(knob
     assert Control("x", knob, value).setting == value
 
 
+def test_names_of_layers_and_labels_are_text_also_with_html_in_them():
+    control = Control("sparsity", Range(0.0, 1.0, 0.01, "<b>bold</b>"), 0.5, layers=["<i>fc</i>"])
+    control.set({"<i>fc</i>": 0.9})
+    label, rows = control.children[:2]
+    assert "&lt;b&gt;bold" in label.value
+    assert "&lt;i&gt;fc" in rows.children[0].children[0].value
+
+
 def test_names_are_written_as_people_write_them():
     names = [spoken(name) for name in ("kv_bits", "pue", "grams_per_kwh", "sparsity")]
     assert names == ["KV bits", "PUE", "Grams per kWh", "Sparsity"]
