@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from efflab import models
+from efflab import Lab, models
 from efflab.data import Data, Split
 from efflab.knobs import Technique, technique
 from efflab.lab.states import ROWS, State
@@ -125,6 +125,11 @@ class AnsweringStopwatch(TorchStopwatch):
             return None
         self.asked.append((base.path.name, now.path.name, now.n_bytes, settings["batch"], settings["threads"]))
         return product(0.5, 1.0, batch=settings["batch"]).speed
+
+
+def tiny_lab(seed: int = 0) -> Lab:
+    """A lab of the tiny CNN on the tiny data."""
+    return Lab(tiny_cnn(), tiny_data(), seed=seed)
 
 
 def product(sparsity: float, factor: float, *, busy: bool = False, **changes: Any) -> KernelSpeed:

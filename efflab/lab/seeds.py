@@ -27,11 +27,19 @@ if TYPE_CHECKING:  # a lab makes the networks
 
 @dataclass(frozen=True)
 class SeedRun:
-    """A recipe run with one seed, judged. is_same: its network holds the numbers of the first seed's."""
+    """A recipe run with one seed, judged. is_same: its network holds the numbers of the first seed's.
 
-    seed: int
+    lab: has this seed, and knows the networks.
+    """
+
+    lab: "Lab"
     preview: Preview
     is_same: bool
+
+    @property
+    def seed(self) -> int:
+        """The seed of the random acts."""
+        return self.lab.seed
 
     @property
     def is_whole(self) -> bool:
@@ -81,7 +89,7 @@ def over_seeds(
         own = lab if seed == lab.seed else lab.with_seed(seed)
         network = _trained(own, recipe, whole.part(i, len(seeds)))
         first = network if first is None else first
-        yield SeedRun(seed, own.preview(recipe), hold_the_same(network, first))
+        yield SeedRun(own, own.preview(recipe), hold_the_same(network, first))
 
 
 def spread_of(runs: Sequence[SeedRun]) -> Spread:

@@ -13,9 +13,10 @@ from efflab.lab.prefixes import Prefix
 from efflab.recipe import AnyTechnique, Recipe, check_recipe, recipe_from, step
 from efflab.training import warm_up
 from efflab.widgets.asking import Gate
+from efflab.widgets.controls import Control
 from efflab.widgets.parts import button, side_by_side, wide
 from efflab.widgets.recipe_desk import RecipeDesk
-from efflab.widgets.recipe_runs import N_SEEDS, RecipeRuns
+from efflab.widgets.recipe_runs import SEEDS, RecipeRuns
 from efflab.widgets.recipe_stage import RecipeStage
 from efflab.widgets.running import Running
 
@@ -53,7 +54,7 @@ class RecipeBench(RecipeRuns):
         self.pasted = ipywidgets.Textarea(placeholder="(step(prune_weights, sparsity=0.9),)", rows=3, layout=wide())
         buttons = [
             button("Run", self.run, "trains the steps that train, and measures each"),
-            button(f"Run with {N_SEEDS} seeds", self.run_seeds, "the whole recipe from other seeds, each a point"),
+            button("", self.run_seeds, "the whole recipe from several seeds, each a point"),
             button("Open the test set", self.open_test, "once, at the end: choose with validation data"),
             button("Take what is pasted", self.take_pasted, "puts these steps in place of those above"),
         ]
@@ -61,8 +62,11 @@ class RecipeBench(RecipeRuns):
         projector.observe(lambda change: self.project(change["new"]), "value")
         box = ipywidgets.VBox([ipywidgets.HTML(f"<span class='efflab-label'>{PASTE}</span>"), self.pasted])
         box.add_class("efflab-control")
-        run, seeds, test, take = buttons
-        below = [run, self.running, seeds, test, self.test_line, box, take, projector]
+        run, self._run_seeds, test, take = buttons
+        self.seeds = Control("seeds", SEEDS, 3)
+        self.seeds.on_change(self._name_seeds)
+        self._name_seeds()
+        below = [run, self.running, self.seeds, self._run_seeds, test, self.test_line, box, take, projector]
         self.desk = RecipeDesk(self, self.add, below, buttons)
         self.stage = RecipeStage(lab, self.journal, chapter, self.redraw_tab)
         super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
@@ -75,6 +79,11 @@ class RecipeBench(RecipeRuns):
     def recipe(self) -> Recipe:
         """The steps that are on."""
         return self.desk.recipe
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds the button runs."""
+        return int(str(self.seeds.setting))
 
     @property
     def prefixes(self) -> list[Prefix]:
@@ -190,10 +199,10 @@ class RecipeBench(RecipeRuns):
         self._submit("live", lambda stale: self._train(recipe, progress, stale))
 
     def run_seeds(self) -> None:
-        """Run the whole recipe with some seeds, that of the lab first; each is a point."""
+        """Run the whole recipe with as many seeds as the control says, that of the lab first; each is a point."""
         self.clear_error()
-        recipe, progress = self.recipe, self.running.start()
-        self._submit("live", lambda stale: self._train_seeds(recipe, progress, stale))
+        recipe, progress, n = self.recipe, self.running.start(), self.n_seeds
+        self._submit("live", lambda stale: self._train_seeds(recipe, n, progress, stale))
 
     def stop(self) -> None:
         """End a training after its batch; the best network so far is shown, and is not written down."""
@@ -208,6 +217,9 @@ class RecipeBench(RecipeRuns):
     def redraw_tab(self) -> None:
         """Draw the open tab again."""
         self._submit("tab", lambda stale: self.stage.draw_tab())
+
+    def _name_seeds(self) -> None:
+        self._run_seeds.description = f"Run with {self.n_seeds} seeds"
 
     def _pause(self, text: str) -> None:
         self.desk.lock(True)

@@ -6,11 +6,12 @@ import ipywidgets
 
 from efflab.journal import Journal
 from efflab.journal.journal import Kind
+from efflab.knobs import Range
 from efflab.lab import Lab
 from efflab.lab.prefixes import Prefix, StepError
 from efflab.lab.seeds import SeedRun, over_seeds
 from efflab.recipe import Recipe
-from efflab.scoreboard import opened_entry, run_entry
+from efflab.scoreboard import judged_entry, opened_entry, run_entry
 from efflab.training import Epoch, Progress
 from efflab.training.turns import one_thread
 from efflab.widgets.asking import Gate, Panel
@@ -21,8 +22,7 @@ from efflab.widgets.running import Running
 from efflab.widgets.tiles import sentence, test_sentence
 from efflab.widgets.worker import Job, Stale, Turns, worker
 
-N_SEEDS = 3
-"""How many seeds the button trains."""
+SEEDS = Range(2, 10, 1, "how often the recipe runs, from a seed of its own each time")
 EMPTY = "The recipe is empty: this is the base."
 TRAINING = "Training: the curve grows below."
 
@@ -142,16 +142,19 @@ class RecipeRuns(Panel):
         finally:
             self.desk.lock(False)
 
-    def _train_seeds(self, recipe: Recipe, progress: Progress, stale: Stale) -> Turns:
-        seeds = range(self.lab.seed, self.lab.seed + N_SEEDS)
+    def _train_seeds(self, recipe: Recipe, n: int, progress: Progress, stale: Stale) -> Turns:
+        """Run a recipe with `n` seeds, and write down all but the lab's own, which is weighed and timed after."""
+        seeds = range(self.lab.seed, self.lab.seed + n)
         runs: list[SeedRun] = []
 
         def work(one: Progress) -> None:
             for run in over_seeds(self.lab, recipe, seeds, progress=one):
                 runs.append(run)
                 self.stage.draw_seeds(runs)
+                if run.is_whole and not run.is_same:  # the first one is the same as itself
+                    self._write("run", judged_entry(run.preview, run.lab))
 
-        yield from self._locked(self.running.follow(work, progress), f"Running {N_SEEDS} seeds ...")
+        yield from self._locked(self.running.follow(work, progress), f"Running {n} seeds ...")
         yield from self._follow(recipe, len(recipe), stale)
 
     def _open_test(self, last: Prefix) -> None:

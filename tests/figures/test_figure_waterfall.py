@@ -103,7 +103,8 @@ def test_no_prefix_is_refused():
 
 def runs(prefixes: list[Prefix], evaluation, *n_right: int, is_same: bool = False) -> list[SeedRun]:
     preview = prefixes[2].preview
-    return [SeedRun(i, replace(preview, evaluation=evaluation(n)), is_same) for i, n in enumerate(n_right)]
+    previews = [replace(preview, evaluation=evaluation(n)) for n in n_right]
+    return [SeedRun(support.tiny_lab(seed), one, is_same) for seed, one in enumerate(previews)]
 
 
 def test_three_seeds_have_a_mean_and_students_interval(prefixes, evaluation):

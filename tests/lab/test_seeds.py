@@ -105,7 +105,7 @@ def run_of(lab, seed: int, n_right: int, *, is_partial: bool = False) -> SeedRun
     scores = preview.evaluation.scores.clone().fill_(0.0)
     scores[:n_right] = 1.0
     evaluation = replace(preview.evaluation, scores=scores)
-    return SeedRun(seed, replace(preview, evaluation=evaluation, is_partial=is_partial), seed == 0)
+    return SeedRun(lab.with_seed(seed), replace(preview, evaluation=evaluation, is_partial=is_partial), seed == 0)
 
 
 def test_the_interval_is_that_of_student(lab):

@@ -8,10 +8,10 @@ import support
 from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
 from efflab.journal import Journal
 from efflab.recipe import TECHNIQUES
-from efflab.scoreboard import opened_entry
+from efflab.scoreboard import opened_entry, runs_of
 from efflab.widgets import Chapter, RecipeBench
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
-from efflab.widgets.recipe_runs import EMPTY, N_SEEDS
+from efflab.widgets.recipe_runs import EMPTY
 from efflab.widgets.tiles import optimism_text
 from efflab.widgets.worker import worker
 
@@ -210,8 +210,45 @@ def test_several_seeds_are_points_with_a_mean(bench):
     after(bench.put, (TUNE,))
     after(bench.run_seeds)
     table = bench.stage.seeds.shown.table
-    assert list(table["seed"]) == [*(str(seed) for seed in range(N_SEEDS)), "mean"]
+    assert list(table["seed"]) == ["0", "1", "2", "mean"]
     assert bench.prefixes[-1].recipe == (TUNE,)
+
+
+def test_as_many_seeds_run_as_the_control_says_and_each_is_written_down_once(bench, lab):
+    bench.seeds.set(4)
+    assert bench._run_seeds.description == "Run with 4 seeds"
+    after(bench.put, (TUNE,))
+    after(bench.run_seeds)
+    assert len(bench.stage.seeds.shown.table) == 5  # four and their mean
+    runs, _ = runs_of(bench.journal.entries(kind="run"))
+    found = {run.seed: run.score for run in runs}
+    assert [run.seed for run in runs] == [1, 2, 3, 0]  # that of the lab comes last, for it is timed, too
+    for seed in (0, 3):
+        alone = lab.with_seed(seed).preview((TUNE,)).evaluation.value
+        assert found[seed] == pytest.approx(alone, abs=1e-4)
+
+
+def test_seeds_of_a_recipe_without_chance_are_one_run(bench):
+    after(bench.put, (CUT,))
+    n = len(bench.journal.entries(kind="run"))
+    after(bench.run_seeds)
+    assert {entry.value["seed"] for entry in bench.journal.entries(kind="run")[n:]} == {0}
+
+
+def test_seeds_that_are_stopped_are_not_written_down(bench):
+    after(bench.put, (step(fine_tune, epochs=20),))
+    drawn = bench.stage.draw_seeds
+
+    def stop_after_two(runs):
+        drawn(runs)
+        if len(runs) == 2:
+            bench.stop()
+
+    bench.stage.draw_seeds = stop_after_two
+    after(bench.run_seeds)
+    runs, _ = runs_of(bench.journal.entries(kind="run"))
+    assert 1 in {run.seed for run in runs}
+    assert 2 not in {run.seed for run in runs}
 
 
 def test_the_three_texts_say_the_recipe_that_is_shown(bench, lab):
