@@ -1,5 +1,6 @@
 """The four files that say what to install agree with each other, and nothing names a package registry."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -39,6 +40,18 @@ def conda(repository: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def setup_env(tool: Callable[[str], ModuleType]) -> ModuleType:
     return tool("setup_env")
+
+
+def imported(folder: Path) -> dict[str, str]:
+    """The top-level packages of others that a folder's code imports, anywhere in it, each with a file that does."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            found |= {name.split(".")[0]: str(path.relative_to(folder)) for name in names}
+    return {name: path for name, path in found.items() if name not in sys.stdlib_module_names and name != folder.name}
 
 
 def required(project: dict[str, Any]) -> list[Requirement]:
@@ -206,3 +219,16 @@ def test_no_file_of_the_repository_names_a_registry_host(repository: Path) -> No
     texts = {name: (repository / name).read_bytes() for name in names if name and (repository / name).is_file()}
     assert "pyproject.toml" in texts
     assert {n: h for n, raw in texts.items() if (h := registry_hosts(raw.decode("utf-8", "replace")))} == {}
+
+
+def test_every_package_that_efflab_imports_is_one_of_its_own_dependencies(repository, project):
+    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    brought_by = metadata.packages_distributions()
+    found = imported(repository / "efflab")
+    assert {"torch", "yaml", "IPython"} <= set(found)  # it did look, and names may differ from those on the index
+    missing = {
+        name: path
+        for name, path in found.items()
+        if not {canonicalize_name(one) for one in brought_by[name]} & declared
+    }
+    assert missing == {}
