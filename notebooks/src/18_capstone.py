@@ -128,7 +128,8 @@ chapter.check("pareto_front", pareto_front)
 # ## 5. Your bench
 #
 # Begin with nothing, and build. The menus *Topic* and *Technique* have all techniques of the course. *start student* takes another network in place of
-# the given one; a step that trains waits for **Run**. Every recipe that ran to its end is written into your journal.
+# the given one; a step that trains waits for **Run**. Every recipe that ran to its end is written into your journal. Before you believe a
+# small difference, press **Run with 3 seeds**: the same recipe from other random numbers, each a point, and the interval of their mean.
 
 # %%
 chapter.recipe_bench(lab)
