@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from efflab import shipped
 from efflab.cli import app, chapters, main
 from efflab.journal import Journal
+from efflab.scoreboard.report import report
 
 
 @pytest.fixture
@@ -274,6 +275,23 @@ def test_a_class_is_summarised_as_text_or_json(journal: Journal) -> None:
     assert "Not read: b.html: it is no whole report" in efflab("class", "handed-in")
     found = json.loads(efflab("class", "handed-in", "--json", "--under", "500"))
     assert ([one["name"] for one in found["learners"]], found["under_bytes"]) == (["Ada"], 500)
+
+
+def test_a_class_is_told_where_the_output_lacks_the_letters_of_a_name(journal: Journal) -> None:
+    """As on Windows, when the output goes into a file; and a file may hold half of a pair of code units."""
+    journal.record("skip", "accuracy_at_80", None, chapter="03")
+    Path("handed-in").mkdir()
+    for number, name in enumerate(("Łukasz", "李雷", "half \ud800")):
+        path = Path(f"handed-in/{number}.html")
+        path.write_text(report(journal.entries()).replace('"name": ""', f'"name": {json.dumps(name)}'), "utf-8")
+    said = {}
+    for form in ((), ("--json",)):
+        command = [sys.executable, "-m", "efflab.cli", "class", "handed-in", *form]
+        done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"})
+        assert (done.returncode, done.stderr) == (0, b"")
+        said[form] = done.stdout.decode("cp1252")
+    assert all(name in said[()] for name in (r"\u0141ukasz", r"\u674e\u96f7", "half ?"))
+    assert [one["name"] for one in json.loads(said["--json",])["learners"]] == ["half \ud800", "Łukasz", "李雷"]
 
 
 @pytest.mark.slow

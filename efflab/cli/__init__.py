@@ -4,6 +4,8 @@ Each command is one call of a function that works without it. What is heavy (tor
 the command that needs it, so that `efflab --help` answers at once.
 """
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 
 def main() -> None:
     """What the `efflab` command runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file on Windows lacks most letters: they come as \u0141 then
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="efflab")
     except (chapters.ChapterError, OSError) as error:

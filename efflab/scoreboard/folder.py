@@ -88,14 +88,14 @@ class Summary:
         return "\n".join([*lines, "", *told, *missed])
 
     def as_json(self) -> str:
-        """Everything, for a program: shares and scores are fractions, sizes bytes."""
+        """Everything, for a program, in ASCII: shares and scores are fractions, sizes bytes."""
         found = {
             "under_bytes": self.under_bytes,
             "gain": self.gain,
             "learners": [_plain_learner(one) for one in self.learners],
             "not_read": [{"file": one.file, "reason": one.reason} for one in self.not_read],
         }
-        return json.dumps(found, indent=2, ensure_ascii=False)
+        return json.dumps(found, indent=2)  # ASCII: a name may hold letters that the terminal or file cannot
 
 
 def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -> Summary:
