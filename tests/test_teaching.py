@@ -95,3 +95,31 @@ def test_every_file_that_the_kit_links_to_is_there():
 def test_the_kits_first_page_links_to_each_chapters_page():
     text = (TEACHING / "README.md").read_text(encoding="utf-8")
     assert [path.stem for path in CHAPTERS if f"]({path.stem[:2]}.md)" not in text] == []
+
+
+def workshops() -> dict[str, str]:
+    """The plans of 3 hours by their names: those of the table, column by column, and those below it."""
+    text = (TEACHING / "README.md").read_text(encoding="utf-8")
+    text = text[text.index("**3 hours.**") : text.index("**A term.**")]
+    names, _, *lines = rows(text)
+    columns = {
+        name.strip("*"): ", ".join(cells) for name, *cells in zip(names[1:], *(line[1:] for line in lines), strict=True)
+    }
+    return columns | dict(re.findall(r"(?m)^- \*(.+)\*: (.+)$", text))
+
+
+def test_a_workshop_fills_3_hours_with_a_break_and_the_minutes_that_the_pages_of_its_chapters_say():
+    plans, shown = workshops(), set[str]()
+    assert len(plans) == 5
+    for plan in plans.values():
+        assert sum(map(int, re.findall(r"\((\d+)\)", plan))) == 180
+        assert "break (15)" in plan
+        for chapter, minutes in re.findall(r"\b(\d\d)(?:: [^()]+)? \((\d+)\)", plan):
+            (path,) = (path for path in CHAPTERS if path.stem[:2] == chapter)
+            assert re.search(rf"Take (the last )?{minutes} minutes", sections(page(path))["In a workshop of 3 hours"])
+            shown.add(chapter)
+    assert shown == {path.stem[:2] for path in CHAPTERS}
+
+
+def test_each_answer_begins_a_line_of_its_own():
+    assert [path.name for path in TEACHING.glob("*.md") if re.search(r"\S - \*", path.read_text("utf-8"))] == []
