@@ -6,7 +6,7 @@ keep the others from being read.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +113,7 @@ def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is a file: name the folder that it lies in")
     learners, not_read, questions = list[Learner](), list[NotRead](), dict[str, Questions]()
-    for number, path in enumerate(_files(root)):
+    for number, path in enumerate(_files(root, not_read)):
         file = path.relative_to(root).as_posix()
         try:
             if number >= MOST_FILES:
@@ -124,17 +124,30 @@ def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -
         except CopyError as error:
             not_read.append(NotRead(file, str(error)))
         except OSError as error:
-            not_read.append(NotRead(file, f"the system does not give it ({error.strerror or error})"))
+            not_read.append(NotRead(file, _denied(error)))
     learners.sort(key=lambda one: (one.name.casefold(), one.file))
     return Summary(tuple(learners), tuple(not_read), under_bytes)
 
 
-def _files(root: Path) -> Iterable[Path]:
-    """The files that somebody put there, in order; hidden ones and SQLite's own are not."""
-    for path in sorted(root.rglob("*")):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if not is_hidden and not path.name.endswith(_SIDE_FILES) and (path.is_symlink() or not path.is_dir()):
-            yield path
+def _files(root: Path, not_read: list[NotRead]) -> list[Path]:
+    """The files that somebody put there, in order; hidden ones and SQLite's own are not.
+
+    A folder that the system does not let us look into is added to `not_read`.
+    """
+    found: list[Path] = []
+
+    def miss(error: OSError) -> None:
+        not_read.append(NotRead(Path(error.filename).relative_to(root).as_posix(), _denied(error)))
+
+    for place, folders, names in os.walk(root, onerror=miss):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if Path(place, name).is_symlink()]  # which are not followed
+        found += [Path(place, name) for name in (*names, *links) if not name.startswith(".")]
+    return sorted(path for path in found if not path.name.endswith(_SIDE_FILES))
+
+
+def _denied(error: OSError) -> str:
+    return f"the system does not give it ({error.strerror or error})"
 
 
 def _read(path: Path) -> tuple[str, tuple[Entry, ...]]:

@@ -187,6 +187,25 @@ def test_links_are_not_followed_and_a_pipe_that_nobody_writes_into_does_not_make
     assert [one.reason for one in summary(handed_in).not_read] == ["it is a link or no ordinary file"] * 3
 
 
+def test_a_folder_that_the_system_does_not_open_is_named(journal, handed_in, monkeypatch):
+    for name in ("a", "closed", "z"):
+        (handed_in / name).mkdir()
+        journal.export(handed_in / name / f"{name}.jsonl")
+    scandir = os.scandir
+
+    def scan(path):  # as for somebody who may not read it; who runs the tests as root may read all
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    found = summary(handed_in)
+    assert [one.name for one in found.learners] == ["a", "z"]
+    assert [(one.file, one.reason) for one in found.not_read] == [
+        ("closed", "the system does not give it (Permission denied)")
+    ]
+
+
 @pytest.mark.parametrize(
     "line",
     [
