@@ -19,9 +19,12 @@ MOST = 2**63
 """No count of bytes, no time and no score is as large: it is a slip of the pen."""
 _NEEDED = ("recipe", "score", "low", "high", "packed_bytes")
 _TEXTS = ("network", "data", "recipe", "verdict", "teacher")
-_NUMBER, _WHOLE = ((float, int), "finite number"), ((int,), "whole number")
+_FRACTION = ((float, int), 1, "number from 0 to 1")
+_NUMBER = ((float, int), MOST - 1, "finite number from 0 up")
+_WHOLE = ((int,), MOST - 1, "whole number from 0 up")
 _COUNTS = {
-    **dict.fromkeys(("score", "low", "high", "ms", "base_ms"), _NUMBER),
+    **dict.fromkeys(("score", "low", "high"), _FRACTION),
+    **dict.fromkeys(("ms", "base_ms"), _NUMBER),
     **dict.fromkeys(("seed", "packed_bytes", "macs", "file_bytes", "batch"), _WHOLE),
 }
 
@@ -163,6 +166,8 @@ def _run(entry: Entry, sound: set[object]) -> Run:
     for count in fields[_COUNTED]:
         if count is not None and not 0 <= count < MOST:
             _check(run)  # says which it is
+    if run.score > 1 or run.low > 1 or run.high > 1:  # percent, perhaps: it would be the best run of all
+        _check(run)
     if run.recipe not in sound:
         check_recipe_text(run.recipe)
         sound.add(run.recipe)
@@ -187,7 +192,7 @@ def _check(run: Run) -> None:
     for name in _TEXTS:
         if type(found := getattr(run, name)) is not str:
             raise ValueError(f"its {name} is {repr(found)[:60]}, which is no text")
-    for name, (kinds, wanted) in _COUNTS.items():
+    for name, (kinds, most, wanted) in _COUNTS.items():
         found = getattr(run, name)
-        if found is not None and not (type(found) in kinds and 0 <= found < MOST):  # a bool is no number
-            raise ValueError(f"its {name} is {repr(found)[:60]}; it must be a {wanted} from 0 up")
+        if found is not None and not (type(found) in kinds and 0 <= found <= most):  # a bool is no number
+            raise ValueError(f"its {name} is {repr(found)[:60]}; it must be a {wanted}")

@@ -115,7 +115,10 @@ def test_other_kinds_of_entries_are_passed_over():
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"score": "0.9"}, "its score is '0.9'; it must be a finite number from 0 up"),
+        ({"score": "0.9"}, "its score is '0.9'; it must be a number from 0 to 1"),
+        ({"score": 90.0}, "its score is 90.0; it must be a number from 0 to 1"),
+        ({"high": 1.01}, "its high is 1.01; it must be a number from 0 to 1"),
+        ({"base_ms": "1"}, "its base_ms is '1'; it must be a finite number from 0 up"),
         ({"score": True}, "its score is True"),
         ({"low": -0.1}, "its low is -0.1"),
         ({"ms": float("inf")}, "its ms is inf"),

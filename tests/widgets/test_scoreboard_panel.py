@@ -26,7 +26,7 @@ def entry(recipe, score: float, n_bytes: int, ms: float | None = None, **changes
         **about,
         "score": score,
         "low": score - 0.02,
-        "high": score + 0.02,
+        "high": min(1, score + 0.02),
         "packed_bytes": n_bytes,
         **timed,
         **changes,
