@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -143,11 +144,22 @@ def test_the_doctest_of_the_journal_holds():
 @pytest.mark.parametrize("values", [("1, 2", "3"), ("1", "{"), ("[1", "2]"), ("1, 2", "")])
 def test_values_that_are_no_json_are_not_taken_for_those_of_their_neighbours(journal, values):
     store.insert(journal.path, [("2025-03-01T18:20:05.123Z", "03", "skip", "a", value) for value in values])
-    with pytest.raises(ValueError, match=r"Extra data|Expecting"):
+    with pytest.raises(JournalError, match=r"the value of entry [12] is no JSON"):
         journal.entries()
 
 
 # Out again
+
+
+@pytest.mark.parametrize("value", ["{", b"\xff\xfe", "[" * 100_000], ids=["half", "bytes", "deep"])
+def test_a_value_that_we_cannot_have_written_is_a_sentence_that_names_its_entry(journal, value):
+    journal.record("answer", "quiz", "a", chapter="03")
+    with closing(sqlite3.connect(journal.path)) as connection, connection:
+        row = ("2025-03-01T18:20:05.123Z", "03", "run", "recipe", value)
+        connection.execute("INSERT INTO entry (at, chapter, kind, name, value) VALUES (?, ?, ?, ?, ?)", row)
+    with pytest.raises(JournalError, match=r"\(the value of entry 2 is no JSON\): set EFFLAB_JOURNAL to another file"):
+        journal.entries()
+    journal.record("answer", "quiz", "b", chapter="03")  # it can still be written
 
 
 def test_export_writes_one_json_object_a_line(journal, tmp_path):

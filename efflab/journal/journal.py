@@ -134,9 +134,9 @@ class Journal:
         """
         wanted = {"chapter": chapter, "kind": kind, "name": name}
         with self._lock:
-            rows = self._use(lambda: store.select(self.path, **wanted), _NOT_READ)
+            found = self._use(lambda: _entries(store.select(self.path, **wanted)), _NOT_READ)
             waiting = [e for e in self._unsaved if all(v in (None, getattr(e, k)) for k, v in wanted.items())]
-        return (*_entries(rows), *waiting)
+        return (*found, *waiting)
 
     def latest(self, kind: Kind, name: str, *, chapter: str | None = None) -> Entry | None:
         """The newest entry of this kind and name, or None.
@@ -229,7 +229,12 @@ def _row(entry: Entry) -> tuple[str, str, str, str, str]:
 
 
 def _entry(row: store.Row) -> Entry:
-    return Entry(*row[:5], json.loads(row[5]))
+    try:
+        return Entry(*row[:5], json.loads(row[5]))
+    except (ValueError, TypeError, RecursionError) as error:  # nothing that we wrote
+        raise store.RefusedError(
+            f"the value of entry {row[0]} is no JSON", "set EFFLAB_JOURNAL to another file, and keep this one"
+        ) from error
 
 
 def _entries(rows: Sequence[store.Row]) -> list[Entry]:
@@ -241,14 +246,14 @@ def _some_entries(rows: Sequence[store.Row]) -> list[Entry]:
     try:
         values = json.loads(f"[{','.join([row[5] for row in rows])}]")
         return [Entry(*row[:5], value) for row, value in zip(rows, values, strict=True)]
-    except (ValueError, TypeError):  # one of them is no JSON
+    except (ValueError, TypeError, RecursionError):  # one of them is no JSON
         return [_entry(row) for row in rows]
 
 
 def _is_whole(row: store.Row) -> bool:
     try:
         return {type(text) for text in row[1:]} == {str} and _entry(row).kind in KINDS
-    except ValueError:
+    except store.RefusedError:
         return False
 
 

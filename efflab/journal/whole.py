@@ -9,12 +9,14 @@ from pathlib import Path
 def write_whole(target: Path, text: str) -> None:
     """Write `text` to `target` in UTF-8, with the line ends that it has. What was there before stays until it is done.
 
+    Half of a surrogate pair, which no file can hold, is written as a question mark.
+
     Raises:
         OSError: it cannot be written; nothing was changed.
     """
     number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:
-        with open(number, "w", encoding="utf-8", newline="") as file:
+        with open(number, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

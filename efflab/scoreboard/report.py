@@ -62,7 +62,7 @@ def write_report(path: str | os.PathLike[str], journal: Journal, *, name: str = 
 
     Raises:
         FileNotFoundError: nothing is in the journal yet.
-        FileExistsError: there is such a file, and `overwrite` is not True.
+        FileExistsError: there is such a file, and `overwrite` is not True; or a folder of that name.
         OSError: the journal cannot be read, or the file not be written.
     """
     target, entries = Path(path), journal.entries()
@@ -71,9 +71,17 @@ def write_report(path: str | os.PathLike[str], journal: Journal, *, name: str = 
             f"there is no report yet, because nothing is in the journal {journal.path}: predict, answer or measure "
             "something in a chapter first (EFFLAB_JOURNAL names another journal)"
         )
+    if target.is_dir():
+        raise FileExistsError(f"{target} is a folder: name the file to write, such as {target / 'efflab-report.html'}")
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} is there already and was left as it is: name another file, or add --force")
-    write_whole(target, report(entries, name=name))
+    try:
+        write_whole(target, report(entries, name=name))
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            f"{target} was not written ({reason}): name a file in a folder that is there and yours"
+        ) from error
     return target
 
 

@@ -171,6 +171,24 @@ def test_a_report_is_written_whole_and_never_over_a_file(tmp_path):
     assert extract(write_report(path, journal, name="Eve", overwrite=True).read_text(encoding="utf-8"))[0] == "Eve"
 
 
+def test_where_a_report_cannot_be_written_is_a_sentence_with_its_name(tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.record("skip", "accuracy_at_80", None, chapter="03")
+    with pytest.raises(FileExistsError, match=r"is a folder: name the file to write, such as .*efflab-report\.html"):
+        write_report(tmp_path, journal, overwrite=True)
+    with pytest.raises(
+        OSError, match=r"nowhere.report\.html was not written \(No such file or directory\): name a file"
+    ):
+        write_report(tmp_path / "nowhere" / "report.html", journal)
+
+
+def test_a_name_with_bytes_that_are_no_letters_is_written(tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.record("skip", "accuracy_at_80", None, chapter="03")
+    path = write_report(tmp_path / "report.html", journal, name="Ad\udce4")  # as Python reads --name in Latin-1
+    assert "<h1>What Ad? did in efflab</h1>" in path.read_text(encoding="utf-8")
+
+
 # The picture
 
 
