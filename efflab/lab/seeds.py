@@ -78,7 +78,7 @@ def over_seeds(
 
     Raises:
         ValueError: no seed, one twice, or one below 0; or a technique cannot act on this model.
-        TypeError: a seed is no whole number.
+        TypeError: a seed is no whole number, or `seeds` no list.
     """
     check_recipe(recipe)
     check_seeds(seeds)
@@ -139,8 +139,10 @@ def _trained(lab: "Lab", recipe: Recipe, progress: Progress) -> nn.Module:
     return lab.build(recipe, progress=progress)
 
 
-def check_seeds(seeds: Sequence[int]) -> None:
-    """Raise TypeError unless all are whole numbers, ValueError unless they are different ones from 0 on, and some."""
+def check_seeds(seeds: object) -> None:
+    """Raise TypeError unless it lists whole numbers, ValueError unless they are different, from 0 on, and some."""
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence):
+        raise TypeError(f"seeds must be a list of whole numbers, such as range(3), not {seeds!r}")
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"seeds must be whole numbers, not {seed!r}")

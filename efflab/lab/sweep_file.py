@@ -43,6 +43,8 @@ class SweepFile:
 
     def __init__(self, path: Path, fingerprint: str, name: str) -> None:
         self.path = path
+        if path.is_dir():
+            raise SweepError(f"keep={str(path)!r} is a folder: name a file, such as {str(path / 'sweep.sqlite')!r}")
         with self._connection() as connection:
             with _transaction(connection):
                 if _is_empty(connection):

@@ -7,10 +7,13 @@ from itertools import product
 from os import PathLike
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from efflab.knobs import Choice, Knob, Range, Setting, Value
 from efflab.lab.answers import Preview
 from efflab.lab.swept import knobs_table
-from efflab.recipe import AnyTechnique, Recipe, Step, step
+from efflab.recipe import AnyTechnique, Recipe, Step, check_recipe, step
+from efflab.recipe.steps import check_technique
 from efflab.training import Progress
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import: only who asks for a table pays
@@ -63,13 +66,19 @@ class Sweeps(ABC):
             **settings: of the technique's other knobs, which stand still.
 
         Raises:
-            ValueError, TypeError: no such knob, a value out of range, or as `sweep_recipes`.
+            ValueError, TypeError: no such knob, one that both moves and stands still, a value out of range, `then` is
+                no recipe, or as `sweep_recipes`.
             SweepError: as `sweep_recipes`.
         """
+        if not isinstance(knob, (str, Mapping)):
+            raise TypeError(f"knob must be the name of a knob, or several as {{name: values}}, not {knob!r}")
         grid = {knob: values} if isinstance(knob, str) else dict(knob)
         if values is not None and not isinstance(knob, str):
             raise TypeError("values are those of one knob; of several they stand in the mapping")
+        check_recipe(then)
         combinations = combinations_of(technique, grid)
+        for name in grid.keys() & settings.keys():
+            raise TypeError(f"{name} moves in this sweep, so it cannot stand still at {settings[name]!r} as well")
         recipes = {(step(technique, **(settings | one)), *then): one for one in combinations}
         found = list(self.sweep_recipes(recipes, seeds=seeds, n_jobs=n_jobs, keep=keep, progress=progress))
         order = {recipe: place for place, recipe in enumerate(recipes)}
@@ -120,16 +129,22 @@ class Sweeps(ABC):
             yield self.preview((step(one.technique, **(one.values | {knob: value})), *then))
 
 
-def values_of(technique: AnyTechnique, knob: str, values: Sequence[Value] | None) -> Sequence[Value]:
-    """The values of a knob that are asked for, or the usual ones.
+def values_of(technique: AnyTechnique, knob: str, values: Iterable[Value] | None) -> Sequence[Value]:
+    """The values of a knob that are asked for, also as an array of NumPy, or the usual ones.
 
     Raises:
+        TypeError: `technique` is none, or `values` no list.
         ValueError: the technique has no such knob, or no value is left.
     """
+    check_technique(technique)
     if knob not in technique.knobs:
         known = ", ".join(technique.knobs)
         raise ValueError(f"{technique.name} has no knob {knob!r}; its knobs are: {known}")
-    found = values if values is not None else spread(technique.knobs[knob])
+    if values is None:
+        return spread(technique.knobs[knob])
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"the values of {knob} must be a list, such as [{values!r}], not {values!r}")
+    found = [one.item() if isinstance(one, np.generic) else one for one in values]
     if not found:
         raise ValueError(f"the values of {knob} must be at least one")
     return found
@@ -139,7 +154,7 @@ def combinations_of(technique: AnyTechnique, grid: Mapping[str, Sequence[Value] 
     """All combinations of the values of several knobs, the last knob moving fastest.
 
     Raises:
-        ValueError: as `values_of`; or there is no knob.
+        ValueError, TypeError: as `values_of`; or there is no knob.
     """
     if not grid:
         raise ValueError(f"name at least one knob of {technique.name}: {', '.join(technique.knobs)}")

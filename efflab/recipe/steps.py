@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from efflab.knobs import Setting, Value
+from efflab.knobs import Setting, Technique, Value
 from efflab.recipe.techniques import AnyTechnique
 
 Frozen = Value | tuple[tuple[str, Value], ...]
@@ -37,12 +37,21 @@ def step(technique: AnyTechnique, **settings: Setting) -> Step:
         prune_weights(sparsity=0.8, scope='global', criterion='magnitude')
 
     Raises:
-        TypeError: a setting is no knob of the technique, or of the wrong type.
+        TypeError: `technique` is none; a setting is no knob of it, or of the wrong type.
         ValueError: a setting is out of range.
     """
+    check_technique(technique)
     technique.check(settings)
     whole = technique.defaults | settings
     return Step(technique, tuple((name, _freeze(value)) for name, value in whole.items()))
+
+
+def check_technique(technique: object) -> None:
+    """Raise TypeError unless `technique` is one."""
+    if not isinstance(technique, Technique):
+        raise TypeError(
+            f"a technique is a function such as prune_weights, without quotes or brackets, not {technique!r}"
+        )
 
 
 def check_recipe(recipe: object) -> None:

@@ -157,7 +157,7 @@ def test_an_interval_of_fewer_than_two_values_is_refused(values):
         ((0, -1), ValueError, r"seeds must be different whole numbers .*, not \[0, -1\]"),
         ((0.5,), TypeError, r"seeds must be whole numbers, not 0.5"),
         ((True,), TypeError, r"seeds must be whole numbers, not True"),
-        ("12", TypeError, r"seeds must be whole numbers, not '1'"),
+        ("12", TypeError, r"seeds must be a list of whole numbers, such as range.3., not '12'"),
     ],
 )
 def test_seeds_that_are_none_are_refused(lab, seeds, kind, sentence):

@@ -12,6 +12,8 @@ from pathlib import Path
 import cloudpickle
 import distributed
 import joblib
+import numpy as np
+import pandas as pd
 import pytest
 import support
 import torch
@@ -142,6 +144,8 @@ def test_a_file_of_another_base_of_something_else_or_damaged_is_refused_and_left
     with pytest.raises(SweepError, match="is damaged or no file of a sweep"):
         list(lab.sweep_recipes([(CUT,)], keep=text))
     assert [one.read_bytes() for one in (foreign, text)] == before
+    with pytest.raises(SweepError, match=r"is a folder: name a file, such as .*sweep\.sqlite"):
+        list(lab.sweep_recipes([(CUT,)], keep=tmp_path))
     with pytest.raises(SweepError, match="cannot be read or written"):
         list(lab.sweep_recipes([(CUT,)], keep=tmp_path / "no folder" / "sweep.sqlite"))
 
@@ -154,6 +158,8 @@ def test_a_file_of_another_base_of_something_else_or_damaged_is_refused_and_left
         ([(CUT,)], {"seeds": (1, 1)}, ValueError, "seeds must be different whole numbers"),
         ([(CUT,)], {"seeds": (-1,)}, ValueError, "seeds must be different whole numbers from 0 on"),
         ([(CUT,)], {"seeds": (0.5,)}, TypeError, "seeds must be whole numbers, not 0.5"),
+        ([(CUT,)], {"seeds": 5}, TypeError, r"seeds must be a list of whole numbers, such as range\(3\), not 5"),
+        ([(CUT,)], {"seeds": (one for one in (0, 1))}, TypeError, "seeds must be a list of whole numbers"),
         ([(CUT,)], {"n_jobs": 0}, ValueError, "n_jobs must be a number of workers, -1 for all cores, or None, not 0"),
         ([(CUT,)], {"n_jobs": "two"}, ValueError, "n_jobs must be a number of workers.* not 'two'"),
         ([(CUT,)], {"seeds": range(200_000)}, ValueError, "a sweep may have 100,000 points; this one has more"),
@@ -254,11 +260,38 @@ def test_refused_values_have_a_reason_and_no_score(lab):
         ({"sparsity": ()}, None, ValueError, "the values of sparsity must be at least one"),
         ({"sparsity": (0.5,)}, [0.5], TypeError, "values are those of one knob"),
         ({"sparsity": (7.0,)}, None, ValueError, "sparsity"),
+        ("sparsity", 0.5, TypeError, r"the values of sparsity must be a list, such as \[0.5\], not 0.5"),
+        ("scope", "global", TypeError, r"the values of scope must be a list, such as \['global'\], not 'global'"),
+        (None, None, TypeError, "knob must be the name of a knob, or several as {name: values}, not None"),
     ],
 )
 def test_a_grid_that_is_none_is_one_sentence(lab, knob, values, error, told):
     with pytest.raises(error, match=told):
         lab.sweep(prune_weights, knob, values)
+
+
+@pytest.mark.parametrize(
+    ("technique", "settings", "told"),
+    [
+        (
+            "prune_weights",
+            {},
+            "a technique is a function such as prune_weights, without quotes or brackets, not 'prune",
+        ),
+        (prune_weights, {"sparsity": 0.9}, "sparsity moves in this sweep, so it cannot stand still at 0.9 as well"),
+        (prune_weights, {"then": CUT}, "a recipe is a tuple of steps, .* not Step"),
+    ],
+)
+def test_what_does_not_belong_into_a_sweep_is_one_sentence(lab, technique, settings, told):
+    with pytest.raises(TypeError, match=told):
+        lab.sweep(technique, "sparsity", [0.5], **settings)
+
+
+def test_values_may_be_an_array_of_numpy(lab):
+    for one, knob, values in ((prune_weights, "sparsity", [0.2, 0.4]), (share_weights, "bits", [2, 3])):
+        pd.testing.assert_frame_equal(
+            lab.sweep(one, knob, np.array(values)), lab.sweep(one, knob, values), check_exact=True
+        )
 
 
 # A cluster

@@ -57,3 +57,8 @@ def test_a_number_from_numpy_becomes_pythons_own():
         assert "np." not in repr(one) + script((one,))
         layered = step(prune_weights, sparsity={"conv1": value})
         assert "np." not in repr(layered) + script((layered,))
+
+
+def test_a_step_of_what_is_no_technique_is_one_sentence():
+    with pytest.raises(TypeError, match=r"a technique is a function such as prune_weights, .* not 'prune_weights'"):
+        step("prune_weights")
