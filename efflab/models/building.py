@@ -74,7 +74,7 @@ def reset_weights(model: nn.Module, *, seed: int) -> None:
     Raises:
         ValueError: a layer has weights but no rule to draw them (`reset_parameters`), or has them in a code.
     """
-    refuse_coded(model, "new ones would not lie on it: start from the float network")
+    refuse_coded(model, "new ones would not lie on it: draw new ones first, and {encode} what comes out")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, module in model.named_modules():

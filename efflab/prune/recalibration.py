@@ -64,10 +64,11 @@ def batch_norms(model: nn.Module) -> tuple[BatchNorm, ...]:
     found = [module for module in model.modules() if isinstance(module, BatchNorm)]
     if remembering := tuple(norm for norm in found if norm.running_mean is not None):
         return remembering
-    why = "its batch norms remember none (track_running_stats=False)" if found else "it has no batch norm"
-    raise ValueError(
-        f"{type(model).__name__} has no mean and variance that could be measured anew: {why}; leave this step out"
-    )
+    if found:
+        why = "its batch norms remember none (track_running_stats=False); leave this step out"
+    else:
+        why = "it has no batch norm; where they were folded take this step before fold_batch_norms, else leave it out"
+    raise ValueError(f"{type(model).__name__} has no mean and variance that could be measured anew: {why}")
 
 
 def batches(images: Tensor, n: int) -> tuple[Tensor, ...]:

@@ -64,7 +64,7 @@ def equalize(model: nn.Module, *, data: Data) -> nn.Module:
 
     Reference: Nagel et al., 2019, arXiv 1906.04721, section 4.1.
     """
-    refuse_coded(model, "equalising would scale them off it: equalize first, and quantize what comes out")
+    refuse_coded(model, "equalising would scale them off it: equalize first, and {encode} what comes out")
     linear_layers(model)  # for its sentence
     possible = _possible(model, find_pairs(model))
     with torch.inference_mode(False), torch.no_grad():

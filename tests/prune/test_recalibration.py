@@ -136,7 +136,7 @@ def test_after_prune_filters_both_steps_keep_the_small_shapes(data):
 
 
 def test_a_network_without_batch_norm_gets_a_sentence(data):
-    with pytest.raises(ValueError, match=r"^Network has no mean and variance .* it has no batch norm; leave this step"):
+    with pytest.raises(ValueError, match=r"^Network has no mean and variance .* it has no batch norm; where they"):
         recalibrate(support.tiny_mlp(), data=data)
 
 
