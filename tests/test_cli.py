@@ -265,6 +265,14 @@ def test_a_report_is_written_and_never_over_a_file_unless_told_to(journal: Journ
     assert files(Path()) == {"efflab-report.html", "mine.html"}
 
 
+def test_a_report_of_a_damaged_journal_says_so_in_two_sentences(journal: Journal) -> None:
+    journal.path.write_bytes(b"no database" * 1000)
+    first, second = refused("report").splitlines()
+    assert first.startswith("efflab: The journal")
+    assert "was damaged: it is kept as" in first
+    assert second.startswith("efflab: there is no report yet")
+
+
 def test_a_class_is_summarised_as_text_or_json(journal: Journal) -> None:
     assert "there is no folder handed-in" in refused("class", "handed-in")
     journal.record("skip", "accuracy_at_80", None, chapter="03")

@@ -6,6 +6,7 @@ the command that needs it, so that `efflab --help` answers at once.
 
 import io
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -84,10 +85,18 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file of that name.")] = False,
 ) -> None:
     """Write a report on what you did, for your teacher: one HTML file."""
-    from efflab.journal import Journal
+    from efflab.journal import Journal, JournalWarning
     from efflab.scoreboard.report import write_report
 
-    typer.echo(f"{write_report(to, Journal(), name=name, overwrite=force)} is written. Open it in a browser.")
+    journal = Journal()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JournalWarning)  # a line of our source stands below a warning
+            path = write_report(to, journal, name=name, overwrite=force)
+    finally:
+        for notice in journal.notices:
+            typer.echo(f"efflab: {notice}", err=True)
+    typer.echo(f"{path} is written. Open it in a browser.")
 
 
 @app.command("class")
