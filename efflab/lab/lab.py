@@ -23,6 +23,7 @@ from efflab.lab.kept import Kept
 from efflab.lab.measuring import Measuring
 from efflab.lab.networks import Networks, fingerprint
 from efflab.lab.prefixes import Prefixes
+from efflab.lab.seeds import check_seeds
 from efflab.lab.shipping import Weighed
 from efflab.lab.sweeps import Sweeps
 from efflab.measure import Evaluation, Size, compare, compute_size, evaluate
@@ -52,8 +53,8 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps, Prefixes):
         0.5
 
     Raises:
-        TypeError: `model` or `teacher` is not a torch module, or `data` not a Data.
-        ValueError: a model cannot be copied.
+        TypeError: `model` or `teacher` is not a torch module, `data` not a Data, or `seed` no whole number.
+        ValueError: a model cannot be copied, or `seed` is below 0 or too large.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps, Prefixes):
             raise TypeError(f"Lab needs a torch model and a Data, not {type(model).__name__} and {type(data).__name__}")
         if teacher is not None and not isinstance(teacher, nn.Module):
             raise TypeError(f"teacher must be a torch model, not {type(teacher).__name__}")
+        check_seeds((seed,))
         self._data, self._seed, self.name = data, seed, name or f"{type(model).__name__} on {data.name}"
         self.n_test_openings = 0
         self._networks = Networks(model, data, seed, teacher)

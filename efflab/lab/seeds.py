@@ -24,6 +24,9 @@ from efflab.training import Progress
 if TYPE_CHECKING:  # a lab makes the networks
     from efflab.lab.lab import Lab
 
+MOST_SEED = 2**63
+"""Seeds are below it: neither torch nor SQLite takes larger ones."""
+
 
 @dataclass(frozen=True)
 class SeedRun:
@@ -77,7 +80,7 @@ def over_seeds(
     Stopped, the run whose training was cut short is yielded as far as it came, and none follows.
 
     Raises:
-        ValueError: no seed, one twice, or one below 0; or a technique cannot act on this model.
+        ValueError: no seed, one twice, one below 0, or one too large; or a technique cannot act on this model.
         TypeError: a seed is no whole number, or `seeds` no list.
     """
     check_recipe(recipe)
@@ -146,5 +149,5 @@ def check_seeds(seeds: object) -> None:
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"seeds must be whole numbers, not {seed!r}")
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    if not seeds or min(seeds) < 0 or max(seeds) >= MOST_SEED or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different whole numbers from 0 on, at least one, not {list(seeds)}")

@@ -155,6 +155,7 @@ def test_an_interval_of_fewer_than_two_values_is_refused(values):
         ((), ValueError, r"seeds must be different whole numbers from 0 on, at least one, not \[\]"),
         ((1, 1), ValueError, r"seeds must be different whole numbers .*, not \[1, 1\]"),
         ((0, -1), ValueError, r"seeds must be different whole numbers .*, not \[0, -1\]"),
+        ((2**63,), ValueError, r"seeds must be different whole numbers .*, not \[9223372036854775808\]"),
         ((0.5,), TypeError, r"seeds must be whole numbers, not 0.5"),
         ((True,), TypeError, r"seeds must be whole numbers, not True"),
         ("12", TypeError, r"seeds must be a list of whole numbers, such as range.3., not '12'"),
@@ -163,3 +164,9 @@ def test_an_interval_of_fewer_than_two_values_is_refused(values):
 def test_seeds_that_are_none_are_refused(lab, seeds, kind, sentence):
     with pytest.raises(kind, match=f"^{sentence}$"):
         next(over_seeds(lab, TRAINED, seeds))
+
+
+@pytest.mark.parametrize(("seed", "kind"), [(-1, ValueError), (2**63, ValueError), (0.5, TypeError), ("0", TypeError)])
+def test_a_lab_of_such_a_seed_is_refused_before_it_writes_a_run_that_cannot_be_read(seed, kind):
+    with pytest.raises(kind, match=r"^seeds must be "):
+        Lab(support.tiny_cnn(), support.tiny_data(), seed=seed)
