@@ -1,7 +1,9 @@
 """The teacher's kit: each chapter has its page, whose plan fills 50 minutes and which answers all that is asked."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +121,43 @@ def test_a_workshop_fills_3_hours_with_a_break_and_the_minutes_that_the_pages_of
             assert re.search(rf"Take (the last )?{minutes} minutes", sections(page(path))["In a workshop of 3 hours"])
             shown.add(chapter)
     assert shown == {path.stem[:2] for path in CHAPTERS}
+
+
+def recorded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "data" / "expected" / f"{name}_scattered.json").read_text("utf-8"))
+    return found
+
+
+def row(chapter: str, name: str) -> list[float]:
+    """The numbers of the first row of a page that begins with this name."""
+    text = (TEACHING / f"{chapter}.md").read_text(encoding="utf-8")
+    return [float(cell) for cells in rows(text) if cells[0] == name for cell in cells[1:]]
+
+
+def percent(*fractions: float) -> list[float]:
+    return [round(100 * one, 3) for one in fractions]
+
+
+def test_the_curves_of_the_kit_are_those_that_are_recorded():
+    pruning = {one["sparsity"]: one["score"] for one in recorded("pruning")["curve"]}
+    removed = row("03", "removed, %")[:9]
+    assert row("03", "accuracy, %")[:9] == percent(*(pruning[one / 100] for one in removed))
+    for network in recorded("structure")["networks"]:
+        name, curve = network["network"].removesuffix("-scattered"), network["curve"]
+        assert row("04", "filters removed, %") == percent(*(one["ratio"] for one in curve))
+        assert row("04", f"{name}, cut") == percent(*(one["score"] for one in curve))
+        assert row("04", f"{name}, recalibrated") == percent(*(one["recalibrated"] for one in curve))
+
+
+def test_what_the_kit_tells_of_chance_and_of_the_search_is_recorded():
+    text = " ".join(page(CHAPTERS[3]).split())
+    for one in recorded("pruning")["random"][:3]:
+        low, high = percent(min(one["scores"]), max(one["scores"]))
+        assert f"{low} to {high} % at {100 * one['sparsity']:.0f} %" in text
+    text, best = " ".join((TEACHING / "18.md").read_text("utf-8").split()), recorded("search")["best"]
+    mean, low, high, test = (f"{100 * best[name]:.2f}" for name in ("mean", "low", "high", "test"))
+    assert f"{mean} % over five seeds, interval {low} to {high}, of 27 recipes" in text
+    assert f"On the test data the winner has {float(test)} %" in text
 
 
 def test_each_answer_begins_a_line_of_its_own():
