@@ -8,7 +8,8 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 from efflab.costs.texts import plural, size
 from efflab.journal import Entry
@@ -62,6 +63,20 @@ class NotRead:
 
 
 @dataclass(frozen=True)
+class _HandedIn:
+    """What a file holds; name: that it says, or ""."""
+
+    name: str
+    file: str
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def moments(self) -> dict[tuple[str, ...], None]:
+        """What tells an entry from another, in their order."""
+        return dict.fromkeys((one.at, one.chapter, one.kind, one.name) for one in self.entries)
+
+
+@dataclass(frozen=True)
 class Summary:
     """The learners of a folder, by name, and the files that could not be read."""
 
@@ -99,7 +114,9 @@ class Summary:
 
 
 def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -> Summary:
-    """What the files in a folder, and in the folders in it, say. Two files of one learner are two rows.
+    """What the files in a folder, and in the folders in it, say; of a learner's earlier copies only the last.
+
+    A file is an earlier copy if all its entries are in another one, too, and the two do not say different names.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
@@ -112,7 +129,7 @@ def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -
         raise FileNotFoundError(f"there is no folder {root}: name the one with your learners' reports or journals")
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is a file: name the folder that it lies in")
-    learners, not_read, questions = list[Learner](), list[NotRead](), dict[str, Questions]()
+    found, not_read, questions = list[_HandedIn](), list[NotRead](), dict[str, Questions]()
     for number, path in enumerate(_files(root, not_read)):
         file = path.relative_to(root).as_posix()
         try:
@@ -120,11 +137,14 @@ def summary(folder: str | os.PathLike[str], *, under_bytes: int = UNDER_BYTES) -
                 raise CopyError(f"there are more than {MOST_FILES:,} files")
             name, entries = _read(path)
             questions |= questions_of(one for one in entries if one.chapter not in questions)
-            learners.append(_learner(name or path.stem, file, entries, questions, under_bytes))
+            found.append(_HandedIn(name, file, entries))
         except CopyError as error:
             not_read.append(NotRead(file, str(error)))
         except OSError as error:
             not_read.append(NotRead(file, _denied(error)))
+    copies = _earlier_copies(found)
+    not_read += [NotRead(file, f"all of it is in {other}, too") for file, other in copies.items()]
+    learners = [_learner(one, questions, under_bytes) for one in found if one.file not in copies]
     learners.sort(key=lambda one: (one.name.casefold(), one.file))
     return Summary(tuple(learners), tuple(not_read), under_bytes)
 
@@ -173,10 +193,25 @@ def _read(path: Path) -> tuple[str, tuple[Entry, ...]]:
     return "", entries
 
 
-def _learner(
-    name: str, file: str, entries: Sequence[Entry], questions: dict[str, Questions], under_bytes: int
-) -> Learner:
-    story, best = story_of(entries, questions), dict[str, Run]()
+def _earlier_copies(found: Sequence[_HandedIn]) -> dict[str, str]:
+    """The files that are earlier copies, each with the one that holds all of it; of twins, one that says no name."""
+    alike: dict[object, list[_HandedIn]] = {}
+    for one in sorted(found, key=lambda one: (-len(one.entries), not one.name)):
+        alike.setdefault(next(iter(one.moments), one.file), []).append(one)  # a journal only grows at its end
+    copies: dict[str, str] = {}
+    for group in alike.values():
+        for i, one in enumerate(group):
+            for other in group[:i]:
+                is_same_learner = not (one.name and other.name) or one.name == other.name
+                if other.file not in copies and is_same_learner and one.moments.keys() <= other.moments.keys():
+                    copies[one.file] = other.file
+                    break
+    return copies
+
+
+def _learner(one: _HandedIn, questions: dict[str, Questions], under_bytes: int) -> Learner:
+    name, file = one.name or PurePosixPath(one.file).stem, one.file
+    story, best = story_of(one.entries, questions), dict[str, Run]()
     for run in story.runs:
         data = run.data or run.network or "not said"
         if run.packed_bytes < under_bytes and (data not in best or run.score > best[data].score):

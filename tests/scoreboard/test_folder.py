@@ -63,13 +63,16 @@ def facts(found) -> list[tuple[object, ...]]:
 
 
 def test_a_report_an_export_and_a_journal_say_the_same(journal, handed_in):
-    write_report(handed_in / "a.html", journal, name="Ada")
-    journal.export(handed_in / "b.jsonl")
-    (handed_in / "deep").mkdir()
-    (handed_in / "deep" / "c.sqlite").write_bytes(journal.path.read_bytes())
-    found = summary(handed_in)
-    assert found.not_read == ()
-    assert [(one.name, one.file) for one in found.learners] == [
+    places = [handed_in / name for name in "abc"]
+    for place in places:
+        place.mkdir()
+    write_report(places[0] / "a.html", journal, name="Ada")
+    journal.export(places[1] / "b.jsonl")
+    (places[2] / "deep").mkdir()
+    (places[2] / "deep" / "c.sqlite").write_bytes(journal.path.read_bytes())
+    found = [summary(place) for place in places]
+    assert [one.not_read for one in found] == [(), (), ()]
+    assert [(one.name, one.file) for each in found for one in each.learners] == [
         ("Ada", "a.html"),
         ("b", "b.jsonl"),
         ("c", "deep/c.sqlite"),
@@ -79,7 +82,8 @@ def test_a_report_an_export_and_a_journal_say_the_same(journal, handed_in):
         ("faster_at_90", "tenth", "same", False),
         ("layer_that_suffers", None, None, None),
     ]
-    assert facts(found) == [(predicted, [(False, True)], 3, 1, {"tiny": (0.8, 19_999)})] * 3
+    for one in found:
+        assert facts(one) == [(predicted, [(False, True)], 3, 1, {"tiny": (0.8, 19_999)})]
 
 
 def test_the_table_counts_and_says_what_is_what(journal, handed_in):
@@ -190,7 +194,7 @@ def test_links_are_not_followed_and_a_pipe_that_nobody_writes_into_does_not_make
 def test_a_folder_that_the_system_does_not_open_is_named(journal, handed_in, monkeypatch):
     for name in ("a", "closed", "z"):
         (handed_in / name).mkdir()
-        journal.export(handed_in / name / f"{name}.jsonl")
+        write_report(handed_in / name / "report.html", journal, name=name)
     scandir = os.scandir
 
     def scan(path):  # as for somebody who may not read it; who runs the tests as root may read all
@@ -275,3 +279,30 @@ def test_a_missing_folder_and_a_file_are_sentences(tmp_path):
 
 def test_an_empty_folder_is_an_empty_table(handed_in):
     assert "0 files read" in summary(handed_in).as_text()
+
+
+def test_an_earlier_copy_of_the_same_work_is_named_and_counts_once(journal, handed_in):
+    write_report(handed_in / "monday.html", journal, name="Ada")
+    journal.record("skip", "later", None, chapter="03")
+    write_report(handed_in / "friday.html", journal, name="Ada")
+    journal.export(handed_in / "export.jsonl")  # says no name
+    found = summary(handed_in)
+    assert [one.file for one in found.learners] == ["friday.html"]  # of twins, the one that says a name
+    assert {one.file: one.reason for one in found.not_read} == {
+        "monday.html": "all of it is in friday.html, too",
+        "export.jsonl": "all of it is in friday.html, too",
+    }
+
+
+def test_the_same_work_under_two_names_is_shown_twice(journal, handed_in):
+    write_report(handed_in / "ada.html", journal, name="Ada")
+    write_report(handed_in / "bob.html", journal, name="Bob")
+    assert [one.name for one in summary(handed_in).learners] == ["Ada", "Bob"]
+
+
+def test_two_learners_of_one_name_are_two(journal, handed_in, tmp_path):
+    write_report(handed_in / "one.html", journal, name="Ada")
+    other = Journal(tmp_path / "other.sqlite")
+    other.record("skip", "accuracy_at_80", None, chapter="03")
+    write_report(handed_in / "two.html", other, name="Ada")
+    assert [one.file for one in summary(handed_in).learners] == ["one.html", "two.html"]
