@@ -256,13 +256,15 @@ def test_a_report_is_written_and_never_over_a_file_unless_told_to(journal: Journ
     assert "nothing is in the journal" in refused("report")
     assert files(Path()) == set()
     journal.record("skip", "accuracy_at_80", None, chapter="03")
-    assert "efflab-report.html is written. Open it in a browser." in efflab("report", "--name", "Ada")
-    assert "efflab-report.html is there already" in refused("report", "--name", "Eve")
-    assert "What Ada did in efflab" in Path("efflab-report.html").read_text(encoding="utf-8")
-    efflab("report", "--name", "Eve", "--force")
-    assert "What Eve did in efflab" in Path("efflab-report.html").read_text(encoding="utf-8")
-    efflab("report", "--to", "mine.html")
-    assert files(Path()) == {"efflab-report.html", "mine.html"}
+    assert "efflab-report-ada.html is written. Open it in a browser." in efflab("report", "--name", "Ada")
+    assert "efflab-report-ada.html is there already" in refused("report", "--name", "Ada")
+    to = ("--to", "efflab-report-ada.html")
+    assert "efflab-report-ada.html is there already" in refused("report", "--name", "Eve", *to)
+    assert "What Ada did in efflab" in Path("efflab-report-ada.html").read_text(encoding="utf-8")
+    efflab("report", "--name", "Eve", "--force", *to)
+    assert "What Eve did in efflab" in Path("efflab-report-ada.html").read_text(encoding="utf-8")
+    efflab("report")
+    assert files(Path()) == {"efflab-report-ada.html", "efflab-report.html"}
 
 
 def test_a_report_of_a_damaged_journal_says_so_in_two_sentences(journal: Journal) -> None:

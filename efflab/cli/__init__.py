@@ -81,18 +81,18 @@ def demonstrate(
 @app.command("report")
 def report(
     name: Annotated[str, typer.Option(help="Your name, as it should stand in the report.")] = "",
-    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("efflab-report.html"),
+    to: Annotated[Path | None, typer.Option(help="The file to write; efflab-report-NAME.html if not given.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file of that name.")] = False,
 ) -> None:
     """Write a report on what you did, for your teacher: one HTML file."""
     from efflab.journal import Journal, JournalWarning
-    from efflab.scoreboard.report import write_report
+    from efflab.scoreboard.report import report_file, write_report
 
     journal = Journal()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", JournalWarning)  # a line of our source stands below a warning
-            path = write_report(to, journal, name=name, overwrite=force)
+            path = write_report(to or report_file(name), journal, name=name, overwrite=force)
     finally:
         for notice in journal.notices:
             typer.echo(f"efflab: {notice}", err=True)

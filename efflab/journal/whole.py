@@ -1,9 +1,16 @@
 """Writing a text file so that it appears whole or not at all, whatever happens meanwhile."""
 
+import itertools
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+
+def free_path(target: Path) -> Path:
+    """The path, or where something lies there the next one with a number: runs.csv, runs-2.csv, runs-3.csv."""
+    others = (target.with_name(f"{target.stem}-{n}{target.suffix}") for n in itertools.count(2))
+    return next(path for path in itertools.chain([target], others) if not path.exists())
 
 
 def write_whole(target: Path, text: str) -> None:

@@ -30,6 +30,8 @@ from efflab.scoreboard.story import (
 
 MOST_ROWS = 200
 """Runs in the table, the newest; the JSON at the end has all."""
+MOST_LETTERS = 50
+"""Of a file's name before its ending: no system takes names of any length."""
 NONE = "–"
 PREDICTED = ("chapter", "asked", "predicted", "came out here", "judgement")
 ANSWERED = ("chapter", "asked", "first answer", "judgement", "tries")
@@ -55,6 +57,17 @@ RUBRIC = (
     "Evidence: is each claim backed by a number that says whether it was measured, computed or estimated? (0 to 3)",
     "Choice: is the best run chosen on validation data, with a reason why no other is better for this use? (0 to 3)",
 )
+
+
+def report_file(name: str = "") -> str:
+    """What the file of a learner's report is called.
+
+    Example:
+        >>> report_file(), report_file("Ada King, Lady Lovelace")
+        ('efflab-report.html', 'efflab-report-ada-king-lady-lovelace.html')
+    """
+    words = "".join(letter if letter.isalnum() else " " for letter in name.casefold()).split()
+    return f"{'-'.join(['efflab-report', *words])[:MOST_LETTERS]}.html"
 
 
 def write_report(path: str | os.PathLike[str], journal: Journal, *, name: str = "", overwrite: bool = False) -> Path:
@@ -86,7 +99,13 @@ def write_report(path: str | os.PathLike[str], journal: Journal, *, name: str = 
 
 
 def report(entries: Sequence[Entry], *, name: str = "") -> str:
-    """The report on these entries as HTML. name: the learner's; nothing else says who it was."""
+    """The report on these entries as HTML. name: the learner's; nothing else says who it was.
+
+    Raises:
+        ValueError: there is no entry.
+    """
+    if not entries:
+        raise ValueError("entries must be at least one: there is nothing to report yet")
     story = story_of(entries, questions_of(entries))
     title = f"What {name} did in efflab" if name else "What was done in efflab"
     return page(title, [*_parts(story, entries), *_rubric(), embed(name, entries)])

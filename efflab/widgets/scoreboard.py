@@ -22,10 +22,9 @@ from efflab.knobs import Choice
 from efflab.lab import Lab
 from efflab.recipe import from_json, script, to_line
 from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, recipe_text, runs_of, select
-from efflab.scoreboard.report import write_report
-from efflab.scoreboard.table import write_csv
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
+from efflab.widgets.exports import Exports
 from efflab.widgets.live_figure import Clicked
 from efflab.widgets.live_panel import LivePanel
 from efflab.widgets.parts import button, code_html, line_text, named_choice, offer
@@ -44,7 +43,6 @@ TASK = Classification()
 """A run does not say its task yet, and all data of the course are classified."""
 NOT_WRITTEN = "not written down"
 """The data of an older run of one's own network."""
-CSV, REPORT = "efflab-runs.csv", "efflab-report.html"
 KINDS: dict[str, Cost] = {about.text: cost for cost, about in COSTS.items()}
 """The costs by the words of their axis."""
 
@@ -62,7 +60,7 @@ class Scoreboard(LivePanel):
     def __init__(
         self, journal: Journal | None = None, *, folder: Path | None = None, chapter: str = "scoreboard"
     ) -> None:
-        self.journal, self.folder, self.chapter = journal or Journal(), folder or Path(), chapter
+        self.journal, self.chapter = journal or Journal(), chapter
         self.runs: tuple[Run, ...] = ()
         self.chosen: Run | None = None
         self._read()
@@ -77,10 +75,9 @@ class Scoreboard(LivePanel):
         buttons = [
             button("Read again", self.read_again, "takes the runs that were measured since"),
             button("Open in the recipe bench", self.open_bench, "the recipe that is chosen, step by step"),
-            button("Write the runs as CSV", self.export_csv, f"writes {CSV} beside the notebook"),
-            button("Write the report", self.export_report, f"writes {REPORT}: predictions, answers and runs"),
         ]
-        desk = Desk(_controls(self.runs), [], buttons, self.project)
+        self.exports = Exports(folder or Path(), self.export_csv, self.export_report)
+        desk = Desk(_controls(self.runs), [], buttons, self.project, more=[self.exports])
         super().__init__(None, desk, [self.board, named_choice("Run", self.list), self.detail, self.code, self.place])
 
     @property
@@ -142,12 +139,13 @@ class Scoreboard(LivePanel):
 
     def export_csv(self) -> None:
         """Write the runs that are shown for a spreadsheet."""
-        self._submit("csv", lambda stale: self._say_written(write_csv(self.folder / CSV, self.selected)))
+        self.clear_error()
+        self._submit("csv", lambda stale: self._say_written(self.exports.write_runs(self.selected)))
 
     def export_report(self) -> None:
         """Write the page that a learner hands in."""
-        path = self.folder / REPORT
-        self._submit("report", lambda stale: self._say_written(write_report(path, self.journal, overwrite=True)))
+        self.clear_error()
+        self._submit("report", lambda stale: self._say_written(self.exports.write_report(self.journal)))
 
     # What the worker does.
 
@@ -177,6 +175,11 @@ class Scoreboard(LivePanel):
         recipe = from_json(run.recipe)
         if run.network not in models.names():
             raise ValueError(f"{run.network} is a network of your own: paste the line above into its recipe bench")
+        if run.data != (own := models.card(run.network).data):
+            raise ValueError(
+                f"this run was judged on {run.data}, and {run.network} comes with {own}: open a recipe bench on "
+                f"Lab(model, data) with {run.data}, and paste the line above into it"
+            )
         if run.teacher:
             raise ValueError(
                 f"this run was taught by {run.teacher}, and not by its base: open a recipe bench on "

@@ -3,17 +3,19 @@
 import re
 from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from efflab.journal import Entry, Journal
 from efflab.journal.copies import CopyError
+from efflab.journal.whole import free_path
 from efflab.questions import load
 from efflab.scoreboard import front, runs_of
 from efflab.scoreboard.drawing import draw_front, ticks
 from efflab.scoreboard.embedded import BEGIN, END, embed, extract
 from efflab.scoreboard.page import POLICY
-from efflab.scoreboard.report import RUBRIC, report, write_report
+from efflab.scoreboard.report import RUBRIC, report, report_file, write_report
 from tests.scoreboard.entries import RECIPE, entry, run
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<!--"
@@ -246,3 +248,17 @@ def test_extreme_runs_are_drawn_too():
     for cost in ("packed_bytes", "ms"):
         assert "nan" not in draw_front(runs, cost)
         assert len(circles(draw_front(runs, cost))) == 2
+
+
+def test_no_entries_are_no_report():
+    with pytest.raises(ValueError, match=r"^entries must be at least one"):
+        report([])
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a" * 500, "李雷", "<b>x</b>", "\x1b[31m", "con", "  "])
+def test_a_name_never_leads_out_of_the_folder_and_fits_every_file_system(name, tmp_path):
+    found = report_file(name)
+    assert Path(found).name == found
+    assert len(found.encode()) <= 255
+    (tmp_path / found).write_text("x", encoding="utf-8")
+    assert free_path(tmp_path / found).name == found.replace(".html", "-2.html")

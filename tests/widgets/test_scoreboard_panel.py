@@ -11,8 +11,9 @@ from efflab.figures.picture import MAX_ROWS
 from efflab.journal import Journal, store
 from efflab.scoreboard import COSTS
 from efflab.widgets import Scoreboard
+from efflab.widgets.exports import CSV
 from efflab.widgets.live_figure import Clicked
-from efflab.widgets.scoreboard import CSV, NO_RUN, NONE, NOT_CHOSEN, REPORT
+from efflab.widgets.scoreboard import NO_RUN, NONE, NOT_CHOSEN
 from efflab.widgets.worker import worker
 
 SECONDS = 60
@@ -204,9 +205,32 @@ def test_both_files_are_written_and_named(board, tmp_path):
     after(board.export_csv)
     assert board.readout.sentence == f"Written: {tmp_path / CSV}"
     assert len(Path(tmp_path / CSV).read_text(encoding="utf-8-sig").splitlines()) == 4
+    board.exports.name.value = " Ada  King "
     after(board.export_report)
-    assert board.readout.sentence == f"Written: {tmp_path / REPORT}"
-    assert "<html" in (tmp_path / REPORT).read_text(encoding="utf-8")
+    path = tmp_path / "efflab-report-ada-king.html"
+    assert board.readout.sentence == f"Written: {path}"
+    assert "What Ada King did in efflab" in path.read_text(encoding="utf-8")
+
+
+def test_a_file_that_lies_there_stays_and_one_that_was_written_here_is_written_anew(board, journal, tmp_path):
+    other = tmp_path / "efflab-report.html"
+    other.write_text("of somebody else", encoding="utf-8")
+    after(board.export_report)
+    assert board.readout.sentence == f"Written: {tmp_path / 'efflab-report-2.html'}"
+    journal.record("skip", "later", None, chapter="03")
+    after(board.export_report)
+    assert "5 entries of the journal" in (tmp_path / "efflab-report-2.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["efflab-report-2.html", "efflab-report.html"]
+    assert other.read_text(encoding="utf-8") == "of somebody else"
+
+
+def test_a_run_on_other_data_than_the_checkpoints_is_not_opened_on_those(board):
+    run = board.runs[0]._replace(data="letters")
+    after(board.choose, run)
+    board.chosen = run
+    after(board.open_bench)
+    assert "this run was judged on letters, and mlp-digits comes with digits" in board.readout.error
+    assert board.place.children == ()
 
 
 def test_runs_that_were_measured_since_are_read_and_what_they_bring_can_be_chosen(board, journal):
