@@ -33,7 +33,8 @@ class Instruments:
         self.before: Callable[[str], object] = lambda piece: None
         self.kept: Kept[Roofline] = Kept(ROOF, "2026-01-02T03:04:05+00:00")
         self.written: list[Roofline] = []
-        self.energy, self.contention = ENERGY, 0.0
+        self.energy, self.overhead_ms = ENERGY, 0.4
+        self.contention = self.layer_contention = 0.0
         self.joules_per_run: Iterator[float] = itertools.repeat(ENERGY.joules_per_run)
 
     @property
@@ -48,7 +49,8 @@ class Instruments:
 
     def layers(self, _: Any, artefact: Any, **asked: Any) -> Any:
         nodes = tuple(NodeTime(name, "Gemm", name, (), 0.2, 100) for name in ("hidden1", "hidden2", "output"))
-        times = LayerTimes(nodes, 1.0, 0.001, asked["batch"], asked["threads"], 0.0, "a machine")
+        sizes = asked["batch"], asked["threads"]
+        times = LayerTimes(nodes, 0.6 + self.overhead_ms, 0.001, *sizes, self.layer_contention, "a machine")
         return self._answer("layers", asked, times)
 
     def joules(self, _: Any, artefact: Any, **asked: Any) -> Any:

@@ -80,6 +80,11 @@ class Diagnosis:
         return tuple(reason for reason in self.reasons if reason.holds)
 
     @property
+    def busy(self) -> bool:
+        """Whether other programs took the machine while the network or its layers were timed: its times are rough."""
+        return self.speed.busy or self.now.times.busy
+
+    @property
     def points(self) -> tuple[LayerPoint, ...]:
         """The layers of the network as points under the roofline."""
         return points(self.now.work, self.now.times)

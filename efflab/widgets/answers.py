@@ -11,6 +11,7 @@ from efflab.prune import Point
 from efflab.recipe import Recipe, Step
 
 if TYPE_CHECKING:  # a bench asks these functions
+    from efflab.lab.diagnosis import Diagnosis
     from efflab.widgets.bench import Bench
     from efflab.widgets.diagnosis import DiagnosisView
 
@@ -166,11 +167,22 @@ def encoded_class(states: Sequence[AnyState]) -> str | None:
 
 
 def main_reason(view: "DiagnosisView") -> str | None:
-    """For "why is it not faster still?": "zeros", "call", "memory" or "other"; None until there is a diagnosis."""
-    if view.diagnosis is None:
+    """For "why is one image not faster still?": "zeros", "call", "memory" or "other", as measured at batch 1.
+
+    None until it was looked for in a calm moment: in a busy one nobody knows of a reason that was not found. Zeros are
+    counted, and that of the call only holds if its own timing was calm, so these two are an answer at any time.
+    """
+    found = view.diagnosis
+    if found is None or found.speed.batch > 1:
         return None
-    names = [reason.name for reason in view.diagnosis.holding]
-    return next((REASONS[name] for name in names if name in REASONS), "other")
+    names = [reason.name for reason in found.holding]
+    key = next((REASONS[name] for name in names if name in REASONS), "other")
+    return key if key in ("zeros", "call") or not is_rough(found) else None
+
+
+def is_rough(diagnosis: "Diagnosis") -> bool:
+    """Whether the machine was too busy to say of a reason that it does not hold."""
+    return diagnosis.busy or diagnosis.speed.noise_floor > UNSURE
 
 
 def is_there(bench: "Bench") -> bool:

@@ -12,11 +12,14 @@ from efflab.figures.diagnosis import diagnosis_sentence
 from efflab.lab.diagnosis import Diagnosis, diagnose
 from efflab.lab.rates import Rates
 from efflab.training import Progress
+from efflab.widgets.answers import is_rough
 from efflab.widgets.asking import Answer, Gate
 from efflab.widgets.desk import Desk
 from efflab.widgets.diagnosis_panel import DiagnosisPanel
 from efflab.widgets.parts import side_by_side
 from efflab.widgets.worker import Stale
+
+TOO_BUSY = "The machine was too busy to answer your prediction: close other programs, and look again."
 
 
 class DiagnosisView(DiagnosisPanel):
@@ -75,6 +78,9 @@ class DiagnosisView(DiagnosisPanel):
 
     def _answer_gate(self) -> None:
         self.tell_answer(self.gate, self._answer(self))
+        if self.gate and self.gate.measured is None and self.diagnosis and is_rough(self.diagnosis):
+            self.gate.say_next(TOO_BUSY)
+            self.readout.sentence += f" {TOO_BUSY}"
 
 
 def first_reason(view: DiagnosisView) -> str | None:

@@ -146,8 +146,7 @@ def reasons_html(reasons: Sequence[Reason]) -> str:
 def compared_html(diagnoses: Sequence[Diagnosis]) -> str:
     """Which reasons hold at which batch, as a table."""
     ordered = sorted(diagnoses, key=lambda one: one.speed.batch)
-    busy = [one.speed.busy or one.now.times.busy for one in ordered]
-    texts = [f"batch {d.speed.batch}{', machine busy' if b else ''}" for d, b in zip(ordered, busy, strict=True)]
+    texts = [f"batch {one.speed.batch}{', machine busy' if one.busy else ''}" for one in ordered]
     heads = "".join(f"<th scope='col'>{text}</th>" for text in ("Reason", *texts))
     holds = [{reason.name: reason.holds for reason in one.reasons} for one in ordered]
     names = dict.fromkeys(reason.name for one in ordered for reason in one.reasons)

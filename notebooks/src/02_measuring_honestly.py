@@ -174,7 +174,8 @@ chapter.check("fair_speedup", fair_speedup)
 # ## 5. Why is it not 13 times faster?
 #
 # The *removed* network of section 2 against its base. Predict, then press **Look where the time goes**: it takes about
-# ten seconds. Each reason on the list is held against numbers of your machine, and says whether it holds.
+# ten seconds. Each reason on the list is held against numbers of your machine, and says whether it holds. If other programs
+# kept the machine busy, your prediction stays open: close them, and look again.
 
 # %%
 from efflab.widgets.answers import main_reason

@@ -49,14 +49,16 @@ def test_a_difference_within_the_noise_is_the_same():
     assert encoded_class([replace(state, speed=replace(state.speed, noise_floor=0.2))]) == "same"
 
 
-def view_of(*names: str) -> SimpleNamespace:
-    return SimpleNamespace(diagnosis=SimpleNamespace(holding=[SimpleNamespace(name=name) for name in names]))
+def view_of(*names: str, batch: int = 1, busy: bool = False, noise_floor: float = 0.02) -> SimpleNamespace:
+    speed = SimpleNamespace(batch=batch, noise_floor=noise_floor)
+    holding = [SimpleNamespace(name=name) for name in names]
+    return SimpleNamespace(diagnosis=SimpleNamespace(holding=holding, speed=speed, busy=busy))
 
 
 @pytest.mark.parametrize(
     ("names", "key"),
     [
-        (("the machine was busy", "overhead of the call", "bound by memory"), "call"),
+        (("overhead of the call", "bound by memory"), "call"),
         (("bound by memory",), "memory"),
         (("zeros are not removed",), "zeros"),
         (("few channels",), "other"),
@@ -66,6 +68,25 @@ def view_of(*names: str) -> SimpleNamespace:
 def test_the_first_reason_that_the_question_offers_is_its_answer(names, key):
     assert main_reason(view_of(*names)) == key
     assert key in {option.key for option in CHAPTER.prediction("why_not_13_times").options}
+
+
+@pytest.mark.parametrize("rough", [{"busy": True}, {"noise_floor": 0.3}])
+@pytest.mark.parametrize(
+    ("names", "key"),
+    [
+        ((), None),
+        (("the machine was busy",), None),
+        (("the machine was busy", "bound by memory"), None),
+        (("the machine was busy", "overhead of the call"), "call"),
+        (("the machine was busy", "zeros are not removed"), "zeros"),
+    ],
+)
+def test_a_busy_moment_answers_only_with_what_was_counted_or_timed_in_a_calm_one(rough, names, key):
+    assert main_reason(view_of(*names, **rough)) == key
+
+
+def test_another_batch_does_not_answer_what_was_asked_of_one_image():
+    assert main_reason(view_of("bound by memory", batch=64)) is None
 
 
 def test_without_a_diagnosis_there_is_no_reason():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from efflab import prune_weights, step
+from efflab import prune_weights, questions, step
 from efflab.journal import Journal
 from efflab.lab import Lab
 from efflab.measure.kept import Kept
@@ -15,8 +15,9 @@ from efflab.measure.speed import SpeedError
 from efflab.questions.kinds import Option, Prediction
 from efflab.scoreboard import runs_of
 from efflab.widgets import Bench, Chapter
+from efflab.widgets.answers import main_reason
 from efflab.widgets.asking import Gate
-from efflab.widgets.diagnosis import DiagnosisView
+from efflab.widgets.diagnosis import TOO_BUSY, DiagnosisView
 from efflab.widgets.diagnosis_panel import BEFORE, FAILED, STOPPED, STOPPED_AGAIN
 from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.worker import worker
@@ -361,6 +362,43 @@ def test_before_the_prediction_the_button_is_locked_and_afterwards_it_has_its_an
     assert not view.diagnosing.button.disabled
     look(view)
     assert gate.measured == "zeros_are_not_removed"
+
+
+def gated(tmp_path):
+    """The view of chapter 02 with its question, for a network in which no zeros are left; and the question."""
+    question = questions.load("02").prediction("why_not_13_times")
+    gate = Gate(question, Journal(tmp_path / "journal.sqlite"), chapter="02")
+    return DiagnosisView(tiny_mlp(), tiny_mlp(), shape=SHAPE, gate=gate, answer=main_reason), gate
+
+
+@pytest.mark.parametrize("what", ["contention", "layer_contention"])
+def test_a_machine_too_busy_to_say_counts_no_prediction_as_wrong_and_asks_to_look_again(instruments, tmp_path, what):
+    view, gate = gated(tmp_path)
+    gate.lock_in("call")
+    setattr(instruments, what, 0.5)
+    instruments.overhead_ms = 0.0
+    look(view)
+    assert view.diagnosis.busy
+    assert gate.measured is None
+    assert gate.journal.entries(kind="measured") == ()
+    assert TOO_BUSY in gate._feedback.value
+    assert view.readout.sentence.endswith(TOO_BUSY)
+    setattr(instruments, what, 0.0)
+    look(view)
+    assert gate.measured == "other"
+    assert "none of these three" in gate._feedback.value
+    assert TOO_BUSY not in view.readout.sentence + gate._feedback.value
+
+
+def test_a_busy_look_after_the_answer_leaves_it_as_it_is(instruments, tmp_path):
+    view, gate = gated(tmp_path)
+    gate.skip()
+    look(view)
+    told = gate._feedback.value
+    instruments.contention, instruments.overhead_ms = 0.5, 0.0
+    look(view)
+    assert (gate.measured, gate._feedback.value) == ("call", told)
+    assert TOO_BUSY not in view.readout.sentence
 
 
 def test_a_chapter_opens_it_for_any_two_models_behind_its_question(instruments, tmp_path):
