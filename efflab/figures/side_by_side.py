@@ -1,9 +1,9 @@
 """A student alone and the same student with its teacher, while both train: the score of each after each epoch.
 
 The student alone is the control of the experiment. Both lines begin at epoch 0, the same untrained network, and the
-axis ends where the longer of both trainings will end, so that nothing moves while the points arrive. From the first
-epoch on the scores begin at the ten below the lowest trained one, the teacher's among them, or the gain of a point or
-two would not be seen; the untrained network then lies below the picture.
+axis ends where the longer of both trainings will end, so that nothing moves while the points arrive. The scores begin
+at 0 %, and at 50 % once both students and the teacher are above it, or the gain of a point or two would not be seen:
+one of two places, never one that depends on how low a first epoch happened to be. What lies below is in the table.
 """
 
 import math
@@ -24,8 +24,8 @@ LOOKS: dict[str, Json] = {
     TAUGHT: {"line": {"color": NOW}, "marker": {"color": NOW, "symbol": "circle"}},
 }
 """Colour, dash and marker of each arm, the same wherever the two stand beside each other."""
-TOP = 100
-"""Percent; nothing lies above."""
+START, TOP = 50, 100
+"""Percent: where the axis begins once all are above, and the most there is."""
 
 
 def side_by_side_curves(
@@ -38,14 +38,15 @@ def side_by_side_curves(
     """
     pairs = [*before, *([pair] if pair else [])]
     end = max((n_epochs(arm.recipe[-1]) for one in pairs for arm in _arms(one)), default=1)
+    starts_at_zero = task.unit != "%" or not _are_above(pairs, teacher)
     traces = _teacher(teacher, end)
     for earlier in before:
         traces += [_thin(arm, earlier.seed, task) for arm in _arms(earlier)]
     if pair is not None:
         traces += [_line(arm, task) for arm in _arms(pair)]
     return Picture(
-        draw(traces, _layout(end, task, _bottom(pairs, teacher))),
-        _sentence(pair, before, task, teacher),
+        draw(traces, _layout(end, task, starts_at_zero=starts_at_zero)),
+        _sentence(pair, before, task, teacher) + ("" if starts_at_zero else f" The axis begins at {START} %."),
         _table(pairs, task),
     )
 
@@ -85,21 +86,23 @@ def _thin(arm: Arm, seed: int, task: Classification) -> Json:
     }
 
 
-def _bottom(pairs: Sequence[Pair], teacher: Evaluation) -> int | None:
-    """Where the axis of percent begins: at the ten below the lowest trained score; None before both arms have one."""
-    trained = [[record.score for record in arm.records if record.number] for one in pairs for arm in _arms(one)]
-    if not trained or not all(trained):
-        return None
-    lowest = min(teacher.value, *map(min, trained))
-    return min(10 * math.floor(10 * lowest), TOP - 10)
+def _are_above(pairs: Sequence[Pair], teacher: Evaluation) -> bool:
+    """Whether the teacher and the best epochs of both students lie above `START`; of pairs that are over, if any is.
+
+    So the axis moves once in the first training, and not again while more seeds are trained.
+    """
+    arms = [_arms(one) for one in pairs if one.difference is not None] or [_arms(one) for one in pairs[-1:]]
+    best = [max((record.score for record in arm.records), default=0.0) for both in arms for arm in both]
+    return bool(best) and min(teacher.value, *best) > START / TOP
 
 
-def _layout(end: int, task: Classification, bottom: int | None) -> Json:
+def _layout(end: int, task: Classification, *, starts_at_zero: bool) -> Json:
     ticks = {"dtick": 1} if end <= 15 else {}
     axis = {"title": {"text": "epoch"}, "range": [-ROOM * end, end * (1 + ROOM)], **FIXED}
     scores = score_axis(task)
-    if bottom is not None and task.unit == "%":
-        scores |= {"range": [bottom, TOP + 2], "tickvals": list(range(bottom, TOP + 1, 10))}
+    if not starts_at_zero:
+        title = {"text": f"{scores['title']['text']}, from {START} %"}
+        scores |= {"title": title, "range": [START, TOP + 2], "tickvals": list(range(START, TOP + 1, 10))}
     return {"xaxis": axis | ticks, "yaxis": scores, "showlegend": True}
 
 

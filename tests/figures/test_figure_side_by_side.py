@@ -60,22 +60,49 @@ def test_each_arm_has_a_point_for_each_epoch_from_the_untrained_student_on(basel
     assert list(found[TAUGHT].y) == pytest.approx([10, 55, 75, 80])
 
 
-def test_the_axes_move_once_when_both_have_an_epoch_so_that_a_gain_of_a_point_is_seen(baseline):
-    grown = [(0, 0), (1, 1), (2, 1), (2, 2), (3, 3), (4, 4)]
+def scores_axis(pair, before=(), *, teacher):
+    return side_by_side_curves(pair, before, TASK, teacher).figure.layout.yaxis
+
+
+def ending_at(*scores: float) -> Pair:
+    """A pair that trains, of which each arm has these scores."""
+    return Pair(0, *(Arm(name, recipe, records([0.1, *scores])) for name, recipe in zip(LOOKS, RECIPES, strict=True)))
+
+
+def test_the_axes_move_once_when_both_are_above_half_so_that_a_gain_of_a_point_is_seen(baseline):
+    grown = [(0, 0), (1, 1), (2, 1), (2, 2), (2, 3), (3, 3), (4, 4)]
     layouts = [side_by_side_curves(growing(*n), [], TASK, baseline).figure.layout for n in grown]
     assert len({layout.xaxis.range for layout in layouts}) == 1
     assert layouts[0].xaxis.range == pytest.approx((-0.09, 3.09))
-    assert [layout.yaxis.range for layout in layouts] == [(-2, 104)] * 3 + [(50, 102)] * 3
+    assert SCORES[0][1] == 0.5  # not above
+    assert [layout.yaxis.range for layout in layouts] == [(-2, 104)] * 5 + [(50, 102)] * 2
     assert layouts[-1].yaxis.tickvals == (50, 60, 70, 80, 90, 100)
 
 
-def test_a_teacher_below_its_students_and_scores_without_a_fault_are_in_the_picture(evaluation):
-    def ends(pair, teacher):
-        return side_by_side_curves(pair, [], TASK, teacher).figure.layout.yaxis.range
+def test_the_axis_begins_at_the_same_place_however_low_a_first_epoch_was(baseline):
+    ends = {scores_axis(ending_at(first, 0.8), teacher=baseline).range for first in (0.12, 0.35, 0.49, 0.7)}
+    assert ends == {(50, 102)}
+    assert scores_axis(ending_at(0.7, 0.4), teacher=baseline).range == (50, 102)
 
-    assert ends(growing(4, 4), evaluation(320)) == (30, 102)
-    perfect = [Arm(name, recipe, records([0.1, 1.0])) for name, recipe in zip((ALONE, TAUGHT), RECIPES, strict=True)]
-    assert ends(Pair(0, *perfect), evaluation(1000)) == (90, 102)
+
+def test_the_axis_stays_where_it_is_while_more_seeds_begin(baseline, over):
+    before = [over(720, 800)]
+    seen = [scores_axis(growing(*n, seed=1), before, teacher=baseline).range for n in [(0, 0), (1, 1), (2, 2), (4, 4)]]
+    assert seen == [(50, 102)] * 4
+
+
+def test_an_axis_that_does_not_begin_at_zero_says_so_on_the_picture_and_in_its_sentence(baseline):
+    pictures = [side_by_side_curves(growing(n, n), [], TASK, baseline) for n in (1, 4)]
+    titles = [picture.figure.layout.yaxis.title.text for picture in pictures]
+    assert titles == ["accuracy (%)", "accuracy (%), from 50 %"]
+    assert ["The axis begins at 50 %." in picture.sentence for picture in pictures] == [False, True]
+
+
+def test_what_ends_below_half_is_in_the_picture(evaluation, baseline):
+    assert scores_axis(growing(4, 4), teacher=evaluation(320)).range == (-2, 104)
+    assert scores_axis(ending_at(0.3, 0.45), teacher=baseline).range == (-2, 104)
+    assert scores_axis(None, teacher=baseline).range == (-2, 104)
+    assert scores_axis(ending_at(1.0), teacher=evaluation(1000)).range == (50, 102)
 
 
 def test_the_epochs_of_all_stages_are_on_the_axis(baseline):
