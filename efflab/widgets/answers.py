@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from efflab.figures.states import AnyState
 from efflab.knobs import Value
 from efflab.lab.states import State
+from efflab.measure.speed import Speed
 from efflab.prune import Point
 from efflab.recipe import Recipe, Step
 
@@ -147,9 +148,12 @@ def steepest_layer(bench: "Bench") -> str | None:
 
 
 def zeroed_class(states: Sequence[AnyState]) -> str | None:
-    """For "what has become of file and time?" of zeros in ONNX Runtime: "both", "file", "time" or "neither"."""
+    """For "what has become of file and time?" of zeros in ONNX Runtime: "both", "file", "time" or "neither".
+
+    None where the machine was too busy to find a difference.
+    """
     state = _state("zeroed", "ONNX Runtime", states)
-    if state is None:
+    if state is None or is_too_rough(state.speed):
         return None
     is_smaller = state.n_bytes < SMALLER * state.base_bytes
     is_faster = state.speed.is_different and state.speed.ratio < 1
@@ -157,9 +161,12 @@ def zeroed_class(states: Sequence[AnyState]) -> str | None:
 
 
 def encoded_class(states: Sequence[AnyState]) -> str | None:
-    """For "how fast is what leaves out zeros?": "faster", "same" or "slower" than the base in torch."""
+    """For "how fast is what leaves out zeros?": "faster", "same" or "slower" than the base in torch.
+
+    None where the machine was too busy to find a difference.
+    """
     state = _state("encoded", "torch", states)
-    if state is None:
+    if state is None or is_too_rough(state.speed):
         return None
     if not state.speed.is_different:
         return "same"
@@ -178,6 +185,11 @@ def main_reason(view: "DiagnosisView") -> str | None:
     names = [reason.name for reason in found.holding]
     key = next((REASONS[name] for name in names if name in REASONS), "other")
     return key if key in ("zeros", "call") or not is_rough(found) else None
+
+
+def is_too_rough(speed: Speed) -> bool:
+    """Whether no difference was found where there may be one: one beyond the noise is an answer in any moment."""
+    return not speed.is_different and speed.noise_floor > UNSURE
 
 
 def is_rough(diagnosis: "Diagnosis") -> bool:

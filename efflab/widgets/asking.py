@@ -20,6 +20,7 @@ from efflab.widgets.readout import ReadOut
 
 Answer = float | str
 LOOK_BELOW = "Now look below."
+TOO_BUSY = "The machine was too busy to answer your prediction"
 PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
@@ -70,6 +71,13 @@ class Panel(Reopened, ipywidgets.VBox):
         """Put the answer beside the prediction once there are both, and say so."""
         if gate is not None and answer is not None and gate.reveal(answer):
             self.readout.sentence += " Your prediction has its answer now, above."
+
+    def ask_to_repeat(self, gate: "Gate | None", what: str) -> None:
+        """Say of a prediction without an answer that the machine was too busy, and what to do: "look again"."""
+        if gate is not None and gate.measured is None:
+            text = f"{TOO_BUSY}: close other programs, and {what}."
+            gate.say_next(text)
+            self.readout.sentence += f" {text}"
 
 
 class Gate(Panel):

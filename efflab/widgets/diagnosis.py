@@ -19,8 +19,6 @@ from efflab.widgets.diagnosis_panel import DiagnosisPanel
 from efflab.widgets.parts import side_by_side
 from efflab.widgets.worker import Stale
 
-TOO_BUSY = "The machine was too busy to answer your prediction: close other programs, and look again."
-
 
 class DiagnosisView(DiagnosisPanel):
     """One network beside another, diagnosed. Make one with `chapter.diagnosis(model, base, shape=...)`.
@@ -78,9 +76,8 @@ class DiagnosisView(DiagnosisPanel):
 
     def _answer_gate(self) -> None:
         self.tell_answer(self.gate, self._answer(self))
-        if self.gate and self.gate.measured is None and self.diagnosis and is_rough(self.diagnosis):
-            self.gate.say_next(TOO_BUSY)
-            self.readout.sentence += f" {TOO_BUSY}"
+        if self.diagnosis and is_rough(self.diagnosis):
+            self.ask_to_repeat(self.gate, "look again")
 
 
 def first_reason(view: DiagnosisView) -> str | None:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from efflab.figures.states import AnyState
 from efflab.knobs import Choice, Knob, Setting, Value
 from efflab.lab import Lab
-from efflab.lab.states import ROWS
+from efflab.lab.states import ROWS, State
 from efflab.prune import zero_neurons
 from efflab.recipe import AnyTechnique, Recipe, step
 from efflab.training.turns import one_thread
+from efflab.widgets.answers import is_too_rough
 from efflab.widgets.asking import Answer, Gate, Panel
 from efflab.widgets.bench import LIVE_SECONDS, STILL_SECONDS
 from efflab.widgets.controls import Control
@@ -160,6 +161,8 @@ class FourStates(Panel):
         self.readout.sentence = sentence(settings, states)
         if all(settings[name] == value for name, value in self.at.items()):
             self.tell_answer(self.gate, self._answer(states))
+            if any(isinstance(state, State) and is_too_rough(state.speed) for state in states):
+                self.ask_to_repeat(self.gate, "press Measure again")
 
 
 def _key(settings: Settings) -> tuple[tuple[str, Setting], ...]:

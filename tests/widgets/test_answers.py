@@ -49,6 +49,15 @@ def test_a_difference_within_the_noise_is_the_same():
     assert encoded_class([replace(state, speed=replace(state.speed, noise_floor=0.2))]) == "same"
 
 
+@pytest.mark.parametrize(
+    ("answer", "name", "runtime"), [(zeroed_class, "zeroed", "ONNX Runtime"), (encoded_class, "encoded", "torch")]
+)
+@pytest.mark.parametrize(("factor", "is_known"), [(1.3, False), (4.0, True)])
+def test_in_a_rough_moment_only_a_difference_beyond_the_noise_is_an_answer(answer, name, runtime, factor, is_known):
+    state = support.state(name, runtime, factor)
+    assert (answer([replace(state, speed=replace(state.speed, noise_floor=0.5))]) is not None) == is_known
+
+
 def view_of(*names: str, batch: int = 1, busy: bool = False, noise_floor: float = 0.02) -> SimpleNamespace:
     speed = SimpleNamespace(batch=batch, noise_floor=noise_floor)
     holding = [SimpleNamespace(name=name) for name in names]

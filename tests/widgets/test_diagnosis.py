@@ -16,8 +16,8 @@ from efflab.questions.kinds import Option, Prediction
 from efflab.scoreboard import runs_of
 from efflab.widgets import Bench, Chapter
 from efflab.widgets.answers import main_reason
-from efflab.widgets.asking import Gate
-from efflab.widgets.diagnosis import TOO_BUSY, DiagnosisView
+from efflab.widgets.asking import TOO_BUSY, Gate
+from efflab.widgets.diagnosis import DiagnosisView
 from efflab.widgets.diagnosis_panel import BEFORE, FAILED, STOPPED, STOPPED_AGAIN
 from efflab.widgets.runs import COLUMNS, run_texts
 from efflab.widgets.worker import worker
@@ -382,7 +382,7 @@ def test_a_machine_too_busy_to_say_counts_no_prediction_as_wrong_and_asks_to_loo
     assert gate.measured is None
     assert gate.journal.entries(kind="measured") == ()
     assert TOO_BUSY in gate._feedback.value
-    assert view.readout.sentence.endswith(TOO_BUSY)
+    assert view.readout.sentence.endswith(f"{TOO_BUSY}: close other programs, and look again.")
     setattr(instruments, what, 0.0)
     look(view)
     assert gate.measured == "other"

@@ -3,17 +3,20 @@
 import html
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import support
 
+from efflab import questions
 from efflab.journal import Journal
 from efflab.lab import Lab
 from efflab.lab.states import ROWS, NoState
 from efflab.measure.speed import SpeedError
 from efflab.questions.kinds import Number, Prediction
 from efflab.widgets import FourStates
-from efflab.widgets.asking import PREDICT_FIRST, Gate
+from efflab.widgets.answers import encoded_class
+from efflab.widgets.asking import PREDICT_FIRST, TOO_BUSY, Gate
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.worker import worker
 
@@ -176,6 +179,24 @@ def test_running_the_code_that_is_shown_makes_the_same_call(panel, lab, capsys):
     exec(shown, {"lab": lab})
     assert lab.asked == [(0.25, 8)]
     assert capsys.readouterr().out.startswith("masked torch 400000 no measurable difference")
+
+
+def test_a_machine_too_busy_to_say_leaves_the_prediction_open_and_asks_to_measure_again(lab, tmp_path, monkeypatch):
+    question, made = questions.load("02").prediction("encoded_at_batch_64"), support.four_states(removed=0.5)
+    rough = [replace(state, speed=replace(state.speed, noise_floor=1.5)) for state in made]
+    gate = Gate(question, Journal(tmp_path / "journal.sqlite"), chapter="02")
+    gate.lock_in("slower")
+    monkeypatch.setattr(lab, "states", lambda recipe, **_: iter(rough))
+    panel = FourStates(lab, gate=gate, answer=encoded_class)
+    worker().wait(SECONDS)
+    assert gate.measured is None
+    assert TOO_BUSY in gate._feedback.value
+    assert panel.readout.sentence.endswith(f"{TOO_BUSY}: close other programs, and press Measure again.")
+    monkeypatch.setattr(lab, "states", lambda recipe, **_: iter(made))
+    panel.measure()
+    worker().wait(SECONDS)
+    assert gate.measured == "same"
+    assert TOO_BUSY not in panel.readout.sentence + gate._feedback.value
 
 
 def test_controls_wait_for_the_prediction_and_the_answer_comes_where_it_was_asked(lab, gate):
