@@ -1,13 +1,17 @@
 """Take the pictures that stand in the README and above the labs, from the real page: `python tools/take_pictures.py`.
 
 With names behind it (02_states ...) it takes only those. It needs a Chromium, as the browser tests do, and drives it
-with their driver.
+with their driver; they take each picture, too, and compare it with the one that is shipped.
 """
 
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.browser.driver import NotebookPage
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
@@ -98,10 +102,32 @@ def cells() -> dict[str, str]:
     return {**labs, **PANELS}
 
 
+def take(page: "NotebookPage", root: Path, name: str, target: Path) -> None:
+    """Run the cell behind a picture in an empty tab, and write what its panel looks like, once all is drawn.
+
+    root: the folder that the page's JupyterLab shows.
+    """
+    from tests.browser.driver import write_notebook
+
+    notebook = f"picture_{name}.ipynb"
+    write_notebook(root / notebook, cells()[name])
+    page.page.set_viewport_size({"width": 1280, "height": 1750})
+    page.page.set_default_timeout(300_000)  # a bench may train first
+    page.open(notebook)
+    page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.run_all()  # afterwards: pictures that are drawn for a narrow page take a while to become wider
+    is_bench = name.endswith("_bench")
+    drawn = ".widget-tab figure[data-drawn]" if is_bench else ".efflab-figure[data-drawn]"
+    page.page.locator(f".efflab-main {drawn}").first.wait_for()
+    if is_bench:
+        page.page.locator(".efflab-tile:has-text('images a second')").wait_for()
+    page.page.locator(".efflab-panel").screenshot(path=target)
+
+
 def main() -> None:
     """Take every picture anew."""
     sys.path.insert(0, str(ROOT))
-    from tests.browser.driver import Lab, NotebookPage, chromium, write_notebook
+    from tests.browser.driver import Lab, NotebookPage, chromium
 
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -110,19 +136,8 @@ def main() -> None:
         notebooks.mkdir()
         with Lab(notebooks, Path(folder) / "jupyter") as lab, chromium() as browser:
             for name in sys.argv[1:] or cells():
-                write_notebook(notebooks / f"{name}.ipynb", cells()[name])
                 page = NotebookPage(browser, lab)
-                page.page.set_viewport_size({"width": 1280, "height": 1750})
-                page.page.set_default_timeout(300_000)  # a bench may train first
-                page.open(f"{name}.ipynb")
-                page.run_all()
-                page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-                is_bench = name.endswith("_bench")
-                drawn = ".widget-tab figure[data-drawn]" if is_bench else ".efflab-figure[data-drawn]"
-                page.page.locator(f".efflab-main {drawn}").first.wait_for()
-                if is_bench:
-                    page.page.locator(".efflab-tile:has-text('images a second')").wait_for()
-                page.page.locator(".efflab-panel").screenshot(path=PICTURES / f"{name}.png")
+                take(page, notebooks, name, PICTURES / f"{name}.png")
                 page.close()
                 page.check()
 
