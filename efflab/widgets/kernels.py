@@ -13,6 +13,7 @@ from efflab.lab import Lab
 from efflab.lab.kernels import WAYS, Kernel, NoKernel
 from efflab.recipe import Recipe, check_recipe
 from efflab.training.turns import one_thread
+from efflab.widgets.answers import UNSURE
 from efflab.widgets.asking import Answer, Gate
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.controls import Control
@@ -122,6 +123,8 @@ class Kernels(LivePanel):
         self.readout.sentence = sentence(batch, kernels)
         if batch == self._at:
             self.tell_answer(self.gate, self._answer(kernels))
+            if any(isinstance(one, Kernel) and one.speed.noise_floor > UNSURE for one in kernels):
+                self.ask_to_repeat(self.gate, "press Measure again")
 
 
 def script(recipe: Recipe, batch: str, name: str) -> str:

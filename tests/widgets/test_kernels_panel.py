@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import support
@@ -15,6 +16,7 @@ from efflab.lab.kernels import WAYS, NoKernel
 from efflab.measure.speed import SpeedError
 from efflab.questions.kinds import Number, Prediction
 from efflab.widgets import Chapter, Kernels
+from efflab.widgets.answers_in_bits import faster_in_integers
 from efflab.widgets.asking import PREDICT_FIRST, Gate
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.kernels import script
@@ -30,6 +32,7 @@ class StubLab(Lab):
         super().__init__(support.tiny_mlp(), support.tiny_data())
         self.asked: list[tuple[object, int]] = []
         self.before: Callable[[int], object] = lambda number: None
+        self.noise_floor = 0.02
 
     def kernels(self, recipe=(), *, batch=1, threads=1, ways=None, stale=None):
         self.asked.append((recipe, batch))
@@ -37,7 +40,8 @@ class StubLab(Lab):
             self.before(number)
             if stale is not None and stale():
                 return
-            yield kernel(way)
+            made = kernel(way)
+            yield replace(made, speed=replace(made.speed, noise_floor=self.noise_floor))
 
 
 @pytest.fixture
@@ -176,6 +180,21 @@ def test_the_control_waits_for_the_prediction_and_the_answer_comes_with_its_batc
     assert lab.asked == [((), 64)]
     assert gate.measured == pytest.approx(2.5)
     assert panel.readout.sentence.endswith("Your prediction has its answer now, above.")
+
+
+def test_times_that_are_lost_in_the_noise_leave_the_prediction_open_and_say_what_to_do(lab, gate):
+    lab.noise_floor = 0.3
+    panel = Kernels(lab, batch="64", gate=gate, answer=faster_in_integers)
+    gate.lock_in(2.0)
+    worker().wait(SECONDS)
+    assert gate.measured is None
+    told = "The machine was too busy to answer your prediction: close other programs, and press Measure again."
+    assert panel.readout.sentence.endswith(told)
+    lab.noise_floor = 0.02
+    panel.measure()
+    worker().wait(SECONDS)
+    assert gate.measured == pytest.approx(2.5)
+    assert told not in panel.readout.sentence
 
 
 def test_another_batch_than_that_of_the_prediction_gives_no_answer(lab, gate):
