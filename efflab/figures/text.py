@@ -57,6 +57,22 @@ def ratio_text(ratio: float) -> str:
     return f"{fixed(ratio, digits)}x"
 
 
+def smaller_text(before: float, now: float) -> str:
+    """How many times smaller or larger something became; near 1 with a digit more.
+
+    Example:
+        >>> smaller_text(313, 165), smaller_text(313, 310), smaller_text(313, 4910), smaller_text(313, 0)
+        ('1.9x smaller', '1.01x smaller', '16x larger', '∞x smaller')
+        >>> smaller_text(313, 313)
+        'as large as before'
+    """
+    factor = math.inf if not now and before else max(now / before, before / now) if before and now else 1.0
+    if factor < 1.005:
+        return "as large as before"
+    text = f"{fixed(factor, 2)}x" if factor < 1.095 else ratio_text(factor)
+    return f"{text} {'smaller' if now < before else 'larger'}"
+
+
 def interval_text(low: float, high: float, digits: int = 1, *, per_unit: float = 100.0) -> str:
     """Two fractions as the ends of an interval, in percent without the sign: (0.887, 0.913) -> "88.7 to 91.3"."""
     return f"{fixed(low * per_unit, digits)} to {fixed(high * per_unit, digits)}"

@@ -23,8 +23,8 @@ from efflab.figures.text import (
     interval_text,
     ms_text,
     percent_text,
-    ratio_text,
     score_text,
+    smaller_text,
 )
 from efflab.figures.theme import BASE, NOW, Json
 
@@ -89,7 +89,7 @@ def _bytes(prefixes: "Sequence[Prefix]") -> Column:
     texts = [bytes_text(first)]
     for one in prefixes[1:]:
         n = one.preview.size.packed_bytes
-        texts.append(f"{bytes_text(n)}<br> {ratio_text(first / n if n else float('inf'))} smaller")
+        texts.append(f"{bytes_text(n)}<br> {smaller_text(first, n)}")
     return "packed (kB),<br>computed", kilobytes, texts, max(length or 0.0 for length in kilobytes) or 1.0
 
 

@@ -4,6 +4,8 @@ Steps that need no training follow the hand. One that trains waits for its butto
 what was run before is kept, so that tuning the last step does not train the first one again.
 """
 
+from html import escape
+
 import ipywidgets
 
 from efflab.journal import Journal
@@ -14,9 +16,9 @@ from efflab.recipe import AnyTechnique, Recipe, check_recipe, recipe_from, step
 from efflab.training import warm_up
 from efflab.widgets.asking import Gate
 from efflab.widgets.controls import Control
-from efflab.widgets.parts import button, side_by_side, wide
+from efflab.widgets.parts import button, line_text, side_by_side, wide
 from efflab.widgets.recipe_desk import RecipeDesk
-from efflab.widgets.recipe_runs import SEEDS, RecipeRuns
+from efflab.widgets.recipe_runs import NOTHING_OPENED, SEEDS, RecipeRuns
 from efflab.widgets.recipe_stage import RecipeStage
 from efflab.widgets.running import Running
 
@@ -62,11 +64,23 @@ class RecipeBench(RecipeRuns):
         projector.observe(lambda change: self.project(change["new"]), "value")
         box = ipywidgets.VBox([ipywidgets.HTML(f"<span class='efflab-label'>{PASTE}</span>"), self.pasted])
         box.add_class("efflab-control")
+        self.paste_line = ipywidgets.HTML()
         run, self._run_seeds, test, take = buttons
         self.seeds = Control("seeds", SEEDS, 3)
         self.seeds.on_change(self._name_seeds)
         self._name_seeds()
-        below = [run, self.running, self.seeds, self._run_seeds, test, self.test_line, box, take, projector]
+        below = [
+            run,
+            self.running,
+            self.seeds,
+            self._run_seeds,
+            test,
+            self.test_line,
+            box,
+            take,
+            self.paste_line,
+            projector,
+        ]
         self.desk = RecipeDesk(self, self.add, below, buttons)
         self.stage = RecipeStage(lab, self.journal, chapter, self.redraw_tab)
         super().__init__([*([gate] if gate else []), side_by_side(self.desk, self.stage)])
@@ -101,6 +115,7 @@ class RecipeBench(RecipeRuns):
     def unlock(self) -> None:
         """Give the steps free: the prediction was made or skipped."""
         self.desk.lock(False)
+        self.stage.tell("")
         self.refresh()
 
     def put(self, recipe: Recipe) -> None:
@@ -171,6 +186,7 @@ class RecipeBench(RecipeRuns):
             recipe = recipe_from(text)
         except (ValueError, TypeError) as error:
             self.show_error(error)
+            self.paste_line.value = f"<div class='efflab-verdict efflab-failed'>{escape(str(error))}</div>"
             return
         self.put(recipe)
 
@@ -189,7 +205,8 @@ class RecipeBench(RecipeRuns):
         self.test_line.value = ""  # it was about another network
         self.stage.training.hide()
         self.stage.draw_seeds([])
-        recipe = self._asked = self.recipe
+        recipe = self._asked = self.stage.recipe = self.recipe
+        self.stage.wait()
         self._submit("live", lambda stale: self._follow(recipe, self._known(recipe), stale))
 
     def run(self) -> None:
@@ -209,10 +226,12 @@ class RecipeBench(RecipeRuns):
         self.running.stop()
 
     def open_test(self) -> None:
-        """Evaluate what is shown on the test data, and write down that it was opened; nothing shown, nothing opened."""
-        if self.prefixes and self.prefixes[-1].recipe == self.recipe:
-            last = self.prefixes[-1]
-            self._submit("test", lambda stale: self._open_test(last))
+        """Evaluate what is shown on the test data, and write down that it was opened; not before it ran to its end."""
+        last = self.prefixes[-1] if self.prefixes else None
+        if last is None or last.recipe != self.recipe or last.preview.is_partial:
+            self.test_line.value = line_text(NOTHING_OPENED)
+            return
+        self._submit("test", lambda stale: self._open_test(last))
 
     def redraw_tab(self) -> None:
         """Draw the open tab again."""

@@ -114,6 +114,7 @@ class RecipeDesk(ipywidgets.VBox):
         self.cards: list[StepCard] = []
         self._none = ipywidgets.HTML(f"<span class='efflab-label'>{EMPTY}</span>")
         self._steps = ipywidgets.VBox([self._none])
+        self._steps.add_class("efflab-steps")
         topics = dict.fromkeys(_room(technique) for technique in TECHNIQUES.values())
         self.topic = ipywidgets.Dropdown(options=[(TOPICS.get(room, room), room) for room in topics], layout=wide())
         self.choice = ipywidgets.Dropdown(options=techniques_of(self.topic.value), layout=wide())

@@ -17,7 +17,7 @@ from efflab.training.turns import one_thread
 from efflab.widgets.asking import Gate, Panel
 from efflab.widgets.bench import STILL_SECONDS
 from efflab.widgets.recipe_desk import RecipeDesk
-from efflab.widgets.recipe_stage import RecipeStage
+from efflab.widgets.recipe_stage import NO_FILE, RecipeStage
 from efflab.widgets.running import Running
 from efflab.widgets.tiles import sentence, test_sentence
 from efflab.widgets.worker import Job, Stale, Turns, worker
@@ -25,6 +25,9 @@ from efflab.widgets.worker import Job, Stale, Turns, worker
 SEEDS = Range(2, 10, 1, "how often the recipe runs, from a seed of its own each time")
 EMPTY = "The recipe is empty: this is the base."
 TRAINING = "Training: the curve grows below."
+AFTER_ALL = "not measured yet: first all steps run"
+NOT_MEASURED = "not measured: a step cannot act, see its card"
+NOTHING_OPENED = "Nothing was opened: press Run first, and let the recipe run to its end."
 
 
 class RecipeRuns(Panel):
@@ -39,22 +42,27 @@ class RecipeRuns(Panel):
     at: Recipe
     running: Running
     test_line: ipywidgets.HTML
+    paste_line: ipywidgets.HTML
 
     def _submit(self, what: str, job: Job) -> None:
         worker().submit((id(self), what), job, on_error=self._fail)
 
     def clear_error(self) -> None:
-        """Empty the error line, and take the mark from the step that it was about."""
+        """Empty the error lines, and take the mark from the step that they were about."""
         super().clear_error()
+        self.paste_line.value = ""
         self.desk.clear_marks()
 
     def _fail(self, error: BaseException) -> None:
         self.show_error(error)
         self.desk.lock(False)
+        self.stage.settle()
         told = "Not run to its end: see the message below."
         if isinstance(error, StepError) and self.desk.recipe[: error.number] == error.recipe:
             self.desk.mark(error.number, str(error))
             told = f"Step {error.number} cannot act there: its card says why, and so does the message below."
+            if self.stage.prefixes:
+                self.stage.draw(self.stage.prefixes, waits=NOT_MEASURED)
         self.stage.tell(told)
         self.readout.sentence = told
 
@@ -104,6 +112,7 @@ class RecipeRuns(Panel):
             told = f"Step {n + 1}, {recipe[n].technique.label}, trains: press Run. Below is what stands before it."
         else:
             told = "Training was stopped early: press Run to train to the end." if last.preview.is_partial else ""
+            told = told or (f"It counts as a run, but {NO_FILE}: {last.reason}" if last.reason else "")
         self.stage.tell(told)
         self.readout.sentence = told if n < len(recipe) or not recipe else sentence(last.preview, last.report)
         if last.recipe == self.at and not last.preview.is_partial:
@@ -128,7 +137,7 @@ class RecipeRuns(Panel):
         progress.on_record = record
         for prefix in self.lab.prefixes(recipe, progress=progress):
             judged.append(prefix)
-            self.stage.draw(judged)
+            self.stage.draw(judged, waits=AFTER_ALL)
             if len(judged) == len(recipe) + 1:
                 return
 
@@ -163,8 +172,10 @@ class RecipeRuns(Panel):
         self._write("test_opened", opened_entry(last.recipe, evaluation, self.lab))
 
     def _write_run(self, last: Prefix) -> None:
-        if last.recipe and last.report is not None and not last.preview.is_partial:
-            self._write("run", run_entry(last.report, self.lab))
+        """Write a recipe down that ran to its end; one that cannot become a file has a score and bytes all the same."""
+        if last.recipe and (last.report or last.reason) and not last.preview.is_partial:
+            entry = run_entry(last.report, self.lab) if last.report else judged_entry(last.preview, self.lab)
+            self._write("run", entry)
             self.stage.draw_tab()
 
     def _write(self, kind: Kind, value: object) -> None:

@@ -20,8 +20,10 @@ from efflab.recipe import Recipe, to_json, to_line
 from efflab.training import Epoch
 from efflab.widgets.parts import code_html, line_text
 from efflab.widgets.tabs import ImagesTab, JournalTab
-from efflab.widgets.tiles import tiles
+from efflab.widgets.tiles import STILL, tiles
 from efflab.widgets.view import PictureView
+
+NO_FILE = "no file can be written, and so nothing timed"
 
 
 class RecipeText(ipywidgets.VBox):
@@ -71,14 +73,24 @@ class RecipeStage(ipywidgets.VBox):
         """Say what happens, or what to do; nothing for an empty text."""
         self.note.value = f"<div class='efflab-verdict'>{escape(text)}</div>" if text else ""
 
-    def draw(self, prefixes: Sequence[Prefix]) -> None:
-        """Show prefixes, the base first, as far as they are known."""
+    def wait(self) -> None:
+        """What is shown is old: other steps are computed. The page says so if it takes long enough to be seen."""
+        self.add_class("efflab-stale")
+
+    def settle(self) -> None:
+        """What is shown belongs to the steps again, or nothing else will come."""
+        self.remove_class("efflab-stale")
+
+    def draw(self, prefixes: Sequence[Prefix], *, waits: str = STILL) -> None:
+        """Show prefixes, the base first, as far as they are known. waits: what file and time wait for."""
         self.prefixes = list(prefixes)
         last = self.prefixes[-1]
+        self.settle()
         self.steps.set_height(waterfall_height(len(prefixes) - 1))
         self.steps.show_picture(waterfall(prefixes, self.lab.data.task))
         machine = describe_machine().sentence if last.report else ""
-        self.tiles.value = tiles(last.preview, self.lab.baseline, last.report, machine)
+        missing = f"{NO_FILE}: {last.reason}" if last.reason else waits
+        self.tiles.value = tiles(last.preview, self.lab.baseline, last.report, machine, missing=missing)
 
     def draw_training(self, records: list[Epoch], before: float) -> None:
         """The training as far as it has come. before: the score before it, a fraction."""

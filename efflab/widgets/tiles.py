@@ -17,6 +17,7 @@ from efflab.figures.text import (
     ratio_text,
     score_text,
     signed_interval_text,
+    smaller_text,
 )
 from efflab.figures.visits import setting_text
 from efflab.knobs import Range
@@ -38,6 +39,8 @@ SHARED = (
 """The same where weights share values."""
 MACS = "For a convolution: outputs x channels that it reads x kernel height x width; a linear layer: inputs x outputs."
 """The formula behind the multiplications, in words."""
+STILL = "not measured yet: leave the controls alone for a second"
+NO_TIME = "–"
 OPENED_AGAIN = (
     "what you choose by it is no longer a test, but one more validation, which flatters the choice as the first one "
     "does. Only images that nobody has looked at are a test then."
@@ -56,13 +59,14 @@ def tiles(
     report: Report | None,
     machine: str = "",
     macs: tuple[int, int] | None = None,
+    missing: str = STILL,
 ) -> str:
-    """The tiles as HTML; without a report, what must be measured says that it is not measured yet.
+    """The tiles as HTML; without a report, `missing` stands where file and time would.
 
     machine: on which the speed of the report was measured, in one line. macs: of one image, before and now, where the
     promise that they make is to stand beside the speed.
     """
-    speed = _speed(report, machine, macs)
+    speed = _speed(report, machine, macs, missing)
     parts = (_size(preview, report), speed, score_tile(preview, baseline, report.from_file if report else None))
     return f"<div class='efflab-tiles'>{''.join(parts)}</div>"
 
@@ -135,9 +139,9 @@ def _done(preview: Preview) -> str:
 def _size(preview: Preview, report: Report | None) -> str:
     before, now = preview.base_size.packed_bytes, preview.size.packed_bytes
     why = badge("computed", SHARED if any("codebook" in one.encoding for one in preview.size.tensors) else PACKED)
-    packed = f"{ratio_text(before / now if now else float('inf'))} smaller, packed {why}"
+    packed = f"{smaller_text(before, now)}, packed {why}"
     if report is None:
-        return tile("Size", arrow(bytes_text(before), bytes_text(now)), packed, "file: not weighed yet")
+        return tile("Size", arrow(bytes_text(before), bytes_text(now)), packed, "file: not weighed")
     weighed = badge("measured", "the ONNX file that was really written, and its bytes after zlib")
     return tile(
         "Size",
@@ -148,9 +152,9 @@ def _size(preview: Preview, report: Report | None) -> str:
     )
 
 
-def _speed(report: Report | None, machine: str, macs: tuple[int, int] | None) -> str:
+def _speed(report: Report | None, machine: str, macs: tuple[int, int] | None, missing: str) -> str:
     if report is None:
-        return tile("Speed", "...", "not measured yet: leave the controls alone for a second")
+        return tile("Speed", "..." if missing == STILL else NO_TIME, escape(missing))
     speed = report.speed
     verdict, *lines = speed_lines(speed, "ONNX Runtime", "two sessions of the same file")
     how = f"{speed.batch} image{'s' if speed.batch > 1 else ''} in a run of {ms_text(speed.now.median_ms)}; {machine}"
@@ -170,7 +174,7 @@ def _kernels(report: Report) -> list[str]:
     counted = badge("measured", "read back from the graph that ONNX Runtime made of the file")
     if not floats:
         return [f"real integer kernels in all {n} layers {counted}"]
-    return [f"real integer kernels in {n} of {len(report.kernels)} layers {counted}; {escape(floats[0])}"]
+    return [f"real integer kernels in {n} of {len(report.kernels)} layers ({escape(floats[0])}) {counted}"]
 
 
 def _promise(before: int, now: int) -> str:

@@ -1,5 +1,6 @@
 """The recipe bench without a browser: what a hand does, what waits for Run, and which order cannot be."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -8,10 +9,11 @@ import support
 from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
 from efflab.journal import Journal
 from efflab.recipe import TECHNIQUES
+from efflab.runtime import ExportError
 from efflab.scoreboard import opened_entry, runs_of
 from efflab.widgets import Chapter, RecipeBench
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
-from efflab.widgets.recipe_runs import EMPTY
+from efflab.widgets.recipe_runs import EMPTY, NOTHING_OPENED
 from efflab.widgets.tiles import optimism_text
 from efflab.widgets.worker import worker
 
@@ -127,6 +129,73 @@ def test_the_card_that_is_marked_is_that_of_the_step_also_where_others_are_switc
     after(bench.run)
     assert bench.readout.error.startswith("step 2, fine_tune: ")
     assert [bool(card.problem.value) for card in bench.desk.cards] == [False, False, True]
+
+
+def test_a_recipe_that_cannot_become_a_file_is_a_run_without_one_and_says_why(bench, lab, monkeypatch):
+    def refuse(*_, **__):
+        raise ExportError("fold the batch norms first")
+
+    monkeypatch.setattr(lab, "measure", refuse)
+    after(bench.put, (CUT,))
+    assert "It counts as a run, but no file can be written" in bench.stage.note.value
+    assert "no file can be written, and so nothing timed: fold the batch norms first" in bench.stage.tiles.value
+    assert "leave the controls alone" not in bench.stage.tiles.value
+    ((run,), _) = runs_of(bench.journal.entries(kind="run"))
+    assert (run.recipe, run.score, run.file_bytes) == (
+        to_json((CUT,)),
+        round(bench.prefixes[-1].preview.evaluation.value, 4),
+        None,
+    )
+
+
+def test_what_is_shown_turns_pale_until_it_belongs_to_the_steps_again(bench):
+    after(bench.put, (CUT,))
+    assert "efflab-stale" not in bench.stage._dom_classes
+    held = threading.Event()
+
+    def hold(stale) -> None:
+        held.wait(SECONDS)
+
+    worker().submit("hold", hold)
+    bench.set(1, sparsity=0.7)  # which waits its turn
+    assert "efflab-stale" in bench.stage._dom_classes
+    held.set()
+    worker().wait(SECONDS)
+    assert "efflab-stale" not in bench.stage._dom_classes
+    after(bench.put, (step(quantize_weights), TUNE))
+    after(bench.run)
+    assert bench.readout.error
+    assert "efflab-stale" not in bench.stage._dom_classes
+    assert "not measured: a step cannot act, see its card" in bench.stage.tiles.value
+
+
+def test_what_did_not_run_to_its_end_opens_no_test_data_and_says_so(bench, lab):
+    after(bench.put, (step(fine_tune, epochs=30),))
+    after(bench.open_test)
+    assert NOTHING_OPENED in bench.test_line.value
+    drawn = bench.stage.draw_training
+
+    def stop(records, *others):
+        drawn(records, *others)
+        bench.stop()
+
+    bench.stage.draw_training = stop
+    after(bench.run)
+    assert bench.prefixes[-1].preview.is_partial
+    after(bench.open_test)
+    assert NOTHING_OPENED in bench.test_line.value
+    assert lab.n_test_openings == 0
+    assert bench.journal.entries(kind="test_opened") == ()
+
+
+def test_what_cannot_be_pasted_is_told_below_its_box_until_something_else_is_done(bench):
+    bench.pasted.value = "(step(prune_weights, sparsity=2),)"
+    bench.take_pasted()
+    assert "sparsity" in bench.paste_line.value
+    assert bench.paste_line.value.count("efflab-failed") == 1
+    bench.pasted.value = "(step(prune_weights, sparsity=0.5),)"
+    after(bench.take_pasted)
+    assert bench.paste_line.value == ""
 
 
 def test_every_technique_is_in_the_menu_of_its_topic(bench):

@@ -122,11 +122,11 @@ def integers(lab):
 
 def test_the_speed_says_whether_real_integer_kernels_ran(integers):
     floats = Planned("float", "for a reason")
-    counted = "layers measured read back from the graph that ONNX Runtime made of the file"
-    assert f"real integer kernels in all 2 {counted}" in integers(one=Planned("int8"), other=Planned("int8"))
+    counted = "measured read back from the graph that ONNX Runtime made of the file"
+    assert f"real integer kernels in all 2 layers {counted}" in integers(one=Planned("int8"), other=Planned("int8"))
     some = integers(one=Planned("int8"), other=floats)
-    assert f"real integer kernels in 1 of 2 {counted} ; other: for a reason" in some
-    assert f"real integer kernels in 0 of 1 {counted} ; one: for a reason" in integers(one=floats)
+    assert f"real integer kernels in 1 of 2 layers (other: for a reason) {counted}" in some
+    assert f"real integer kernels in 0 of 1 layers (one: for a reason) {counted}" in integers(one=floats)
 
 
 def test_the_score_of_the_integer_file_stands_beside_the_simulated_one(integers, lab):
