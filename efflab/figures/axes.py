@@ -20,11 +20,17 @@ FIXED: Json = {"automargin": False, "tickangle": 0, "ticklabeloverflow": "allow"
 """For an axis whose numbers fit into the margin: plotly need not measure them, which takes as long as to draw them."""
 
 
-def score_axis(task: Classification) -> Json:
-    """The vertical axis of a score. Percent go from 0 to 100, always: a picture that follows a slider must not jump."""
+def score_axis(task: Classification, start: int = 0) -> Json:
+    """The vertical axis of a score. Percent go from 0 to 100, always: a picture that follows a slider must not jump.
+
+    start: percent, where the learner asked for a part of the axis; its title says so.
+    """
     axis: Json = {"title": {"text": f"{task.score_name} ({task.unit})"}, **FIXED}
     if task.unit == "%":
-        axis |= {"range": [-2, 104], "tickvals": [0, 20, 40, 60, 80, 100]}
+        span = 100 - start
+        ticks = [start + span * part // 5 for part in range(6)]
+        axis |= {"range": [start - 0.02 * span, 100 + 0.04 * span], "tickvals": ticks}
+        axis["title"]["text"] += f", from {start} %" if start else ""
     return axis
 
 

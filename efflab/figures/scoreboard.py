@@ -17,12 +17,19 @@ N_SAID = 4
 
 
 def scoreboard(
-    runs: Sequence[Run], cost: Cost, task: Classification, chosen: Run | None = None, *, called: str = "chosen"
+    runs: Sequence[Run],
+    cost: Cost,
+    task: Classification,
+    chosen: Run | None = None,
+    *,
+    called: str = "chosen",
+    start: int = 0,
 ) -> Picture:
     """Each run as a point, those that no other beats joined by a line, and the chosen one large.
 
     runs: on one kind of data, and where the cost is a time, at one batch. Those without the cost are left out; of very
     many, the front and the newest are drawn. called: what the large one is.
+    start: percent, at which the axis of the scores begins; runs below it are counted in the sentence.
     """
     known = [run for run in runs if cost_of(run, cost)]  # on a logarithmic axis there is no 0
     if not known:
@@ -37,12 +44,14 @@ def scoreboard(
         _points(best[-MAX_POINTS:], cost, task) | line | {"marker": _marker(TUNED, "circle")},
     ]
     told = _sentence(known, best, cost, task)
+    if n_below := sum(run.score < start / 100 for run in known):
+        told += f" Below the axis, which begins at {start} %: {n_below:,}."
     if chosen is not None and chosen in known:
         told += f" {called.capitalize()}: {score_text(chosen.score, task)} at {cost_text(chosen, cost)}."
         look = _marker(NOW, "diamond") | {"size": 16}
         traces.append(_points([chosen], cost, task) | {"mode": "markers", "name": called, "marker": look})
     axis = log_axis(COSTS[cost].text, [value for run in known if (value := cost_of(run, cost))])
-    layout = {"xaxis": axis, "yaxis": score_axis(task), "showlegend": True}
+    layout = {"xaxis": axis, "yaxis": score_axis(task, start), "showlegend": True}
     return Picture(draw(traces, layout), told, _table(known, best, cost, task))
 
 
@@ -64,7 +73,8 @@ def _points(runs: Sequence[Run], cost: Cost, task: Classification) -> Json:
         "type": "scatter",
         "x": [cost_of(run, cost) for run in runs],
         "y": [run.score * task.per_unit for run in runs],
-        "hovertemplate": f"%{{y:.1f}} {task.unit}, %{{x:.4~g}} {COSTS[cost].unit}<extra></extra>",
+        "hovertext": [f"{score_text(run.score, task)}, {cost_text(run, cost)}" for run in runs],
+        "hovertemplate": "%{hovertext}<extra></extra>",
     }
 
 

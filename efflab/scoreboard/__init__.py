@@ -9,7 +9,7 @@
 
 from efflab.scoreboard.front import COSTS, Cost, cost_of, front, select, unbeaten
 from efflab.scoreboard.recipes import recipe_text
-from efflab.scoreboard.runs import Run, Unread, judged_entry, opened_entry, run_entry, runs_of
+from efflab.scoreboard.runs import Run, Unread, judged_entry, newest_of_each, opened_entry, run_entry, runs_of
 
 __all__ = [
     "COSTS",
@@ -19,6 +19,7 @@ __all__ = [
     "cost_of",
     "front",
     "judged_entry",
+    "newest_of_each",
     "opened_entry",
     "recipe_text",
     "run_entry",

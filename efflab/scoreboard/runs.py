@@ -95,6 +95,16 @@ def run_entry(report: Report, lab: Lab) -> dict[str, Json]:
     }
 
 
+def newest_of_each(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Without repeats: of runs of one recipe, base and seed that came to the same only the newest, in their order."""
+    found: dict[tuple[object, ...], Run] = {}
+    for run in runs:
+        key = (run.network, run.teacher, run.data, run.recipe, run.seed, run.batch, run.score, run.packed_bytes)
+        found.pop(key, None)
+        found[key] = run
+    return tuple(found.values())
+
+
 def judged_entry(preview: Preview, lab: Lab) -> dict[str, Json]:
     """What is kept of a network that was judged, and neither weighed nor timed; as in `run_entry`."""
     low, high = preview.evaluation.interval

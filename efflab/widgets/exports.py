@@ -32,8 +32,9 @@ class Exports(ipywidgets.VBox):
             button("Write the runs as CSV", csv, "writes those that are shown beside the notebook"),
             button("Write the report", report, "writes a page beside the notebook: predictions, answers and runs"),
         ]
+        self.said = ipywidgets.HTML()
         runs, page = self._buttons
-        super().__init__([runs, named, page])
+        super().__init__([runs, named, page, self.said])
 
     def write_runs(self, runs: Sequence[Run]) -> Path:
         """Write runs as CSV, and say where.

@@ -22,7 +22,8 @@ class LivePanel(Panel):
     """The frame of a panel whose worker draws what the controls ask for.
 
     desk: what a hand may touch. stage: what stands below the line of words, in this order. gate: a prediction that must
-    be made before the controls unlock. begins: what is said once they do. then: what the learner is told to do then.
+    be made before the controls unlock. below: what stands under both, over the whole width. begins: what is said once
+    the controls unlock. then: what the learner is told to do then.
     """
 
     FAILED = "not drawn: see the message below"
@@ -34,6 +35,7 @@ class LivePanel(Panel):
         desk: Desk,
         stage: Sequence[ipywidgets.Widget],
         *,
+        below: Sequence[ipywidgets.Widget] = (),
         begins: str = "",
         then: str = "",
     ) -> None:
@@ -42,7 +44,7 @@ class LivePanel(Panel):
         self._views = [one for one in stage if isinstance(one, PictureView)]
         right = ipywidgets.VBox([self.note, *stage])
         right.add_class("efflab-main")
-        super().__init__([*([gate] if gate else []), side_by_side(desk, right)])
+        super().__init__([*([gate] if gate else []), side_by_side(desk, right), *below])
         for control in desk.controls.values():
             control.on_change(self.refresh)
         self.begin(gate, self.unlock, self._pause, then)

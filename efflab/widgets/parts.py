@@ -53,6 +53,11 @@ def line_text(text: str) -> str:
     return f"<div class='efflab-line'>{escape(text)}</div>"
 
 
+def breakable(text: str) -> str:
+    """Text as HTML whose long names break after an underline, and not within a word."""
+    return escape(text).replace("_", "_<wbr>")
+
+
 def code_html(text: str, what: str) -> str:
     """Code as it is written; `what` is its name for a screen reader."""
     return scrolling(f"<pre>{escape(text)}</pre>", what)

@@ -21,7 +21,7 @@ from efflab.journal import Journal, JournalError
 from efflab.knobs import Choice
 from efflab.lab import Lab
 from efflab.recipe import from_json, script, to_line
-from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, recipe_text, runs_of, select
+from efflab.scoreboard import COSTS, Cost, Run, cost_of, front, newest_of_each, recipe_text, runs_of, select
 from efflab.widgets.controls import Control
 from efflab.widgets.desk import Desk
 from efflab.widgets.exports import Exports
@@ -43,6 +43,8 @@ TASK = Classification()
 """A run does not say its task yet, and all data of the course are classified."""
 NOT_WRITTEN = "not written down"
 """The data of an older run of one's own network."""
+STARTS = {"from 0 %": 0, "from 80 %": 80, "from 95 %": 95}
+"""Where the axis of the scores begins, by its words."""
 KINDS: dict[str, Cost] = {about.text: cost for cost, about in COSTS.items()}
 """The costs by the words of their axis."""
 
@@ -78,7 +80,8 @@ class Scoreboard(LivePanel):
         ]
         self.exports = Exports(folder or Path(), self.export_csv, self.export_report)
         desk = Desk(_controls(self.runs), [], buttons, self.project, more=[self.exports])
-        super().__init__(None, desk, [self.board, named_choice("Run", self.list), self.detail, self.code, self.place])
+        stage = [self.board, named_choice("Run", self.list), self.detail, self.code]
+        super().__init__(None, desk, stage, below=[self.place])  # a bench needs the whole width
 
     @property
     def cost(self) -> Cost:
@@ -96,8 +99,9 @@ class Scoreboard(LivePanel):
     def refresh(self) -> None:
         """Draw the runs that the controls ask for, and offer them in the list; one that is not among them is let go."""
         self.clear_error()
-        shown, cost = self.selected, self.cost
-        if self.chosen not in shown:
+        found, cost = self.selected, self.cost
+        shown = newest_of_each(found)
+        if self.chosen not in found:
             self.chosen = None
         self._offer(shown, cost)
         chosen = self.chosen
@@ -124,7 +128,7 @@ class Scoreboard(LivePanel):
     def choose_point(self, point: Clicked) -> None:
         """Choose the run that is drawn at a point."""
         x, y = float(point.x), float(point.y)
-        costs = [(run, cost_of(run, self.cost)) for run in self.selected]
+        costs = [(run, cost_of(run, self.cost)) for run in newest_of_each(self.selected)]
         near = [run for run, value in costs if value is not None and math.isclose(value, x, rel_tol=1e-6)]
         self.choose(min(near, key=lambda run: abs(run.score * TASK.per_unit - y), default=None))
 
@@ -155,6 +159,7 @@ class Scoreboard(LivePanel):
 
     def _say_written(self, path: Path) -> None:
         self.readout.sentence = f"Written: {path}"
+        self.exports.said.value = line_text(self.readout.sentence)
 
     def _draw(self, shown: Sequence[Run], cost: Cost, chosen: Run | None) -> None:
         self.detail.value = self.code.value = ""  # if the new one cannot be read, no old one stays
@@ -163,11 +168,11 @@ class Scoreboard(LivePanel):
             self._tell(NO_RUN)
             self.readout.sentence = NO_RUN
             return
-        picture = scoreboard(shown, cost, TASK, chosen)
+        picture = scoreboard(shown, cost, TASK, chosen, start=STARTS[str(self.settings["scores"])])
         self.board.show_picture(picture)
         self.readout.sentence = picture.sentence
-        counts = f"{len(self.runs):,} runs in the journal; shown are {len(shown):,} on {self.settings['data']}"
-        self._tell(f"{counts}. {CHOOSE}")
+        different = f"{len(shown):,} different ones on {self.settings['data']}"
+        self._tell(f"{len(self.runs):,} runs in the journal; shown are {different}. {CHOOSE}")
         if chosen:
             self.detail.value, self.code.value = _words(chosen), _code(chosen)
 
@@ -207,11 +212,13 @@ class Scoreboard(LivePanel):
 
 def _controls(runs: Sequence[Run]) -> dict[str, Control]:
     """What can be chosen."""
-    choices = _choices(runs) | {"cost": (tuple(KINDS), next(iter(KINDS)))}
+    choices = _choices(runs)
+    choices |= {name: (tuple(kinds), next(iter(kinds))) for name, kinds in (("cost", KINDS), ("scores", STARTS))}
     about = {
         "data": "what the networks were judged on",
         "network": "the base of the runs",
         "cost": "what is along the axis",
+        "scores": "where their axis begins",
         "batch": "images in a run that was timed",
     }
     return {name: Control(name, Choice(choices[name][0], text), choices[name][1]) for name, text in about.items()}

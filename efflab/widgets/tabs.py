@@ -19,7 +19,7 @@ from efflab.prune import Point, prunable_weights
 from efflab.recipe import to_line
 from efflab.scoreboard import Cost, Run, runs_of, select
 from efflab.widgets.diagnosis_panel import Diagnosing
-from efflab.widgets.parts import button, code_html, named_choice, scrolling
+from efflab.widgets.parts import breakable, button, code_html, named_choice, scrolling
 from efflab.widgets.runs import COLUMNS, comparable, run_texts
 from efflab.widgets.view import PictureView
 
@@ -169,7 +169,8 @@ class JournalTab(ipywidgets.VBox):
         self._draw(runs)
         head = "".join(f"<th scope='col'>{name}</th>" for name in COLUMNS)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in run_texts(run)) + "</tr>" for run in runs[:-31:-1]
+            "<tr>" + "".join(f"<td>{breakable(text)}</td>" for text in run_texts(run)) + "</tr>"
+            for run in runs[:-31:-1]
         )
         table = f"<table class='efflab-journal'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         self._table.value = (

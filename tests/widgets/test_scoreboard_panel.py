@@ -200,6 +200,26 @@ def test_a_run_with_a_teacher_of_its_own_says_what_it_needs(tmp_path):
     assert "teacher = model" in board.code.value
 
 
+def test_repeats_of_a_run_are_one_point_and_one_row_and_all_are_in_the_file(board, journal, tmp_path):
+    after(board.set, data="digits")
+    n = len(board.list.options)
+    for _ in range(3):
+        journal.record("run", "r", entry(LARGE, 0.55, 3000), chapter="03")
+    after(board.read_again)
+    assert len(board.list.options) == n + 1
+    assert "shown are 4 different ones on digits" in board.note.value
+    after(board.export_csv)
+    assert len(Path(tmp_path / CSV).read_text(encoding="utf-8-sig").splitlines()) == 7
+    assert str(tmp_path / CSV) in board.exports.said.value
+
+
+def test_the_axis_of_the_scores_begins_where_the_learner_wants_and_says_what_is_below(board):
+    after(board.set, data="digits", scores="from 80 %")
+    axis = board.board.shown.figure.layout.yaxis
+    assert (axis.title.text, axis.tickvals[0]) == ("accuracy (%), from 80 %", 80)
+    assert "Below the axis, which begins at 80 %: 1." in board.readout.sentence
+
+
 def test_both_files_are_written_and_named(board, tmp_path):
     after(board.set, data="digits")
     after(board.export_csv)
