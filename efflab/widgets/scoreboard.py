@@ -171,8 +171,8 @@ class Scoreboard(LivePanel):
         picture = scoreboard(shown, cost, TASK, chosen, start=STARTS[str(self.settings["scores"])])
         self.board.show_picture(picture)
         self.readout.sentence = picture.sentence
-        different = f"{len(shown):,} different ones on {self.settings['data']}"
-        self._tell(f"{len(self.runs):,} runs in the journal; shown are {different}. {CHOOSE}")
+        what = f"{len(shown):,} on {self.settings['data']}, repeats only once"
+        self._tell(f"{len(self.runs):,} runs in the journal; shown are {what}. {CHOOSE}")
         if chosen:
             self.detail.value, self.code.value = _words(chosen), _code(chosen)
 

@@ -207,7 +207,7 @@ def test_repeats_of_a_run_are_one_point_and_one_row_and_all_are_in_the_file(boar
         journal.record("run", "r", entry(LARGE, 0.55, 3000), chapter="03")
     after(board.read_again)
     assert len(board.list.options) == n + 1
-    assert "shown are 4 different ones on digits" in board.note.value
+    assert "shown are 4 on digits, repeats only once" in board.note.value
     after(board.export_csv)
     assert len(Path(tmp_path / CSV).read_text(encoding="utf-8-sig").splitlines()) == 7
     assert str(tmp_path / CSV) in board.exports.said.value
