@@ -38,6 +38,20 @@ def add(tab: NotebookPage, letters: str, topic: str = "") -> None:
     press(tab, "Add")
 
 
+def assert_old_numbers_turn_pale(tab: NotebookPage) -> None:
+    """What a slow computation looks like; the class comes and goes in tests without a browser."""
+    look = """() => {
+      const stage = document.querySelector(".efflab-recipe .efflab-main");
+      const tiles = stage.querySelector(".efflab-tiles");
+      return [getComputedStyle(tiles).opacity, getComputedStyle(stage, "::after").visibility];
+    }"""
+    assert tab.page.evaluate(look)[0] == "1"
+    tab.page.evaluate("document.querySelector('.efflab-recipe .efflab-main').classList.add('efflab-stale')")
+    tab.page.wait_for_function(f"() => {{ const [pale, said] = ({look})(); return pale < 0.5 && said === 'visible'; }}")
+    tab.page.evaluate("document.querySelector('.efflab-recipe .efflab-main').classList.remove('efflab-stale')")
+    tab.page.wait_for_function(f"() => ({look})()[0] === '1'")
+
+
 def test_a_recipe_is_built_ordered_run_and_pasted_by_keyboard_alone(tmp_path, lab, page, axe):
     tab = open_notebook(lab, page, tmp_path, EMPTY)
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('The recipe is empty')")
@@ -80,4 +94,5 @@ def test_a_recipe_is_built_ordered_run_and_pasted_by_keyboard_alone(tmp_path, la
     tab.page.keyboard.type("(step(prune_weights, sparsity=0.9),)")
     press(tab, "Take what is pasted")
     tab.page.wait_for_selector(f"{SENTENCE}:has-text('90 % of the weights removed: ')")
+    assert_old_numbers_turn_pale(tab)
     tab.check()
