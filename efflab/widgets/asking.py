@@ -1,4 +1,4 @@
-"""What the learner is asked: a prediction before the controls unlock, a quiz, and the verdict on a function.
+"""What the learner is asked: a prediction before the controls unlock, and a verdict as it is shown.
 
 Each widget writes what the learner did into the journal and reads it back, so that an answer survives a restart. A
 journal that cannot be written says so in the error line; the answer counts all the same.
@@ -13,7 +13,7 @@ import ipywidgets
 
 from efflab.journal import Journal, JournalError
 from efflab.journal.journal import Kind
-from efflab.questions import Prediction, Quiz, Verdict
+from efflab.questions import Prediction, Verdict
 from efflab.widgets.controls import number_format
 from efflab.widgets.live_figure import Reopened
 from efflab.widgets.readout import ReadOut
@@ -99,10 +99,10 @@ class Gate(Panel):
         self._feedback = ipywidgets.HTML()
         self._seen = ipywidgets.Textarea(placeholder="What did you see? One sentence is enough.", rows=2)
         self._keep = ipywidgets.Button(description="Write down")
-        label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{_code(question.text)}</span>")
+        label = ipywidgets.HTML(f"<b>Predict.</b> <span class='efflab-label'>{with_code(question.text)}</span>")
         asked = ipywidgets.VBox([label, _with_unit(question, self._input)])
         asked.add_class("efflab-control")
-        seen = ipywidgets.HTML(f"<span class='efflab-label'>{_code(question.seen)}</span>")
+        seen = ipywidgets.HTML(f"<span class='efflab-label'>{with_code(question.seen)}</span>")
         self._seen_box = ipywidgets.VBox([seen, self._seen, self._keep])
         self._seen_box.add_class("efflab-control")
         self._buttons = ipywidgets.HBox([self._lock, self._skip])
@@ -152,7 +152,7 @@ class Gate(Panel):
             return False
         self.measured = measured
         text = self.question.feedback_for(self.answer, measured)
-        self._feedback.value = f"<div class='efflab-verdict' role='status'>{_code(text)}</div>"
+        self._feedback.value = f"<div class='efflab-verdict' role='status'>{with_code(text)}</div>"
         self._ask_what_was_seen()
         found = measured if isinstance(measured, str) else float(measured)
         self.keep_in(self.journal, "measured", self.question.id, found, chapter=self.chapter)
@@ -204,38 +204,6 @@ class Gate(Panel):
             self.clear_error()
 
 
-class QuizView(Panel):
-    """A question with one right option; each answer gets its sentence, and may be changed."""
-
-    def __init__(self, quiz: Quiz, journal: Journal, *, chapter: str) -> None:
-        self.quiz, self.journal, self.chapter = quiz, journal, chapter
-        options = [(option.text, option.key) for option in quiz.options]
-        self._choice = ipywidgets.RadioButtons(options=options, value=None, layout=ipywidgets.Layout(width="auto"))
-        self._feedback = ipywidgets.HTML()
-        label = ipywidgets.HTML(f"<span class='efflab-label'>{_code(quiz.text)}</span>")
-        asked = ipywidgets.VBox([label, self._choice])
-        asked.add_class("efflab-control")
-        box = ipywidgets.VBox([asked, self._feedback])
-        box.add_class("efflab-question")
-        super().__init__([box])
-        self._choice.observe(lambda change: self.choose(change["new"]), "value")
-
-    def choose(self, key: str) -> Verdict:
-        """Answer with the option of this key.
-
-        Raises:
-            ValueError: there is no such option.
-        """
-        verdict = self.quiz.answer(key)
-        if self._choice.value != key:
-            self._choice.value = key  # comes back here through the observer
-            return verdict
-        self._feedback.value = verdict_html(verdict)
-        if self.keep_in(self.journal, "answer", self.quiz.id, key, chapter=self.chapter):
-            self.clear_error()
-        return verdict
-
-
 @dataclass(frozen=True)
 class Checked:
     """A verdict that a notebook can show, with a note when the journal could not be written."""
@@ -253,13 +221,13 @@ class Checked:
 def verdict_html(verdict: Verdict) -> str:
     """The verdict with a word and a colour; a message of several lines as a list."""
     word, look = ("Right.", "passed") if verdict.passed else ("Not yet.", "failed")
-    message = _code(verdict.message.removeprefix(word).lstrip())
+    message = with_code(verdict.message.removeprefix(word).lstrip())
     if "\n" in message:
         message = f"<ul>{''.join(f'<li>{line}</li>' for line in message.splitlines())}</ul>"
     return f"<div class='efflab-verdict efflab-{look}' role='status'><b>{word}</b> {message}</div>"
 
 
-def _code(text: str) -> str:
+def with_code(text: str) -> str:
     """A text as HTML, with what stands between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 

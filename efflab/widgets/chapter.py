@@ -17,7 +17,7 @@ from efflab.knobs import Value, defaults_of
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import AnyTechnique, Recipe
-from efflab.widgets.asking import Answer, Checked, Gate, QuizView
+from efflab.widgets.asking import Answer, Checked, Gate
 from efflab.widgets.bench import Bench
 from efflab.widgets.break_even import BreakEvenExplorer
 from efflab.widgets.calculator import Calculator
@@ -31,6 +31,7 @@ from efflab.widgets.loss_lab import LossLab
 from efflab.widgets.machine import MachineCard
 from efflab.widgets.missing import Missing
 from efflab.widgets.paper_tables import Yours, styled_paper
+from efflab.widgets.quiz import QuizView
 from efflab.widgets.recipe_bench import RecipeBench
 from efflab.widgets.representations import Representations
 from efflab.widgets.scoreboard import Scoreboard

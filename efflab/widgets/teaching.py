@@ -15,9 +15,10 @@ from efflab.journal import Journal
 from efflab.journal.journal import Kind
 from efflab.lab import Lab
 from efflab.questions import Prediction, Quiz
-from efflab.widgets.asking import Gate, Panel, QuizView
+from efflab.widgets.asking import Gate, Panel
 from efflab.widgets.bench import Bench
 from efflab.widgets.parts import button, line
+from efflab.widgets.quiz import QuizView
 
 SWITCH = "EFFLAB_TEACHER"
 NOT_ASKED = "Teacher mode: not asked, nothing written down."
@@ -87,6 +88,9 @@ class OpenQuiz(QuizView):
     def keep_in(self, journal: Journal, kind: Kind, id: str, value: object, *, chapter: str) -> bool:
         """Write nothing."""
         return True
+
+    def _remember(self) -> None:
+        """What a learner has answered on this machine is not shown to a class."""
 
 
 def prepare(panel: AnyPanel, lab: Lab | None = None) -> AnyPanel:

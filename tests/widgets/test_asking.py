@@ -5,7 +5,8 @@ import pytest
 from efflab import questions
 from efflab.journal import Journal
 from efflab.questions import Verdict
-from efflab.widgets.asking import Checked, Gate, QuizView, verdict_html
+from efflab.widgets.asking import Checked, Gate, verdict_html
+from efflab.widgets.quiz import QuizView
 
 
 @pytest.fixture
@@ -127,6 +128,32 @@ def test_a_wrong_option_gets_its_own_sentence_and_a_right_one_is_called_right(jo
     quiz._choice.value = "zeros_are_numbers"
     assert "Right." in quiz._feedback.value
     assert [e.value for e in journal.entries(kind="answer", name="file_size")] == ["too_few", "zeros_are_numbers"]
+
+
+def test_a_quiz_that_was_answered_shows_its_last_answer_again_and_writes_nothing_for_it(journal):
+    quiz = QuizView(questions.load("03").quiz("file_size"), journal, chapter="03")
+    quiz.choose("too_few")
+    quiz.choose("zeros_are_numbers")
+    again = QuizView(quiz.quiz, Journal(journal.path), chapter="03")
+    assert again._choice.value == "zeros_are_numbers"
+    assert again._feedback.value == quiz._feedback.value != ""
+    assert len(journal.entries(kind="answer")) == 2
+    again._choice.value = "too_few"  # may be answered again
+    assert "Not yet." in again._feedback.value
+    assert [e.value for e in journal.entries(kind="answer")] == ["too_few", "zeros_are_numbers", "too_few"]
+
+
+@pytest.mark.parametrize("value", ["an option that is gone", 3, None, ["too_few"], {"a": 1}])
+def test_an_answer_that_the_quiz_does_not_have_is_not_shown(journal, value):
+    journal.record("answer", "file_size", value, chapter="03")
+    quiz = QuizView(questions.load("03").quiz("file_size"), journal, chapter="03")
+    assert (quiz._choice.value, quiz._feedback.value) == (None, "")
+
+
+def test_a_quiz_whose_journal_cannot_be_read_says_so_and_can_be_answered(tmp_path):
+    quiz = QuizView(questions.load("03").quiz("file_size"), Journal(tmp_path), chapter="03")  # a folder
+    assert "The journal was not read" in quiz.readout.error
+    assert quiz.choose("zeros_are_numbers").passed
 
 
 def test_a_verdict_of_several_lines_is_a_list():

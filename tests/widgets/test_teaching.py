@@ -9,7 +9,8 @@ import support
 from efflab import Lab, fine_tune, prune_weights, step
 from efflab.journal import Journal
 from efflab.widgets import Chapter
-from efflab.widgets.asking import Gate, QuizView
+from efflab.widgets.asking import Gate
+from efflab.widgets.quiz import QuizView
 from efflab.widgets.teaching import NOT_ASKED, OpenGate, OpenQuiz, fill_window, is_teacher
 from efflab.widgets.worker import worker
 
@@ -58,6 +59,12 @@ def test_what_a_learner_has_predicted_on_this_machine_is_not_shown(chapter):
     gate = chapter.predict("accuracy_at_80")
     assert gate.answer is None
     assert "13" not in gate._feedback.value
+
+
+def test_what_a_learner_has_answered_on_this_machine_is_not_shown(chapter):
+    chapter.journal.record("answer", "file_size", "zeros_are_numbers", chapter="03")
+    quiz = chapter.quiz("file_size")
+    assert (quiz._choice.value, quiz._feedback.value) == (None, "")
 
 
 def test_a_technique_that_trains_draws_no_curve_of_twenty_trainings(chapter, lab):
