@@ -1,5 +1,6 @@
 """The journal: what was recorded comes back, whatever happens to the process, the disk or the file."""
 
+import calendar
 import gc
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from efflab.journal import KINDS, Entry, Journal, JournalError, JournalWarning, store
+from efflab.journal import KINDS, Entry, Journal, JournalError, JournalWarning, day_text, store
 
 ROOT = Path(__file__).resolve().parents[1]
 # The journal needs no torch; a bare package in its place saves each process the seconds that importing torch takes.
@@ -130,6 +131,24 @@ def test_no_program_can_change_or_delete_an_entry(journal, statement):
         connection.execute(statement)
     connection.close()
     assert [e.value for e in journal.entries()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        ("2026-11-29T23:59:59.999Z", "29 November 2026"),  # in UTC, wherever the learner is
+        ("2026-03-01T00:00:00.000Z", "1 March 2026"),
+        ("yesterday", "yesterday"),
+        ("2026-13-01T00:00:00.000Z", "2026-13-01T00:00:00.000Z"),
+        ("", ""),
+    ],
+)
+def test_a_day_is_told_in_words_and_what_is_none_stays_as_it_is(at, day):
+    assert day_text(at) == day
+
+
+def test_the_months_are_those_of_the_calendar():
+    assert [day_text(f"2026-{month:02}-05").split()[1] for month in range(1, 13)] == list(calendar.month_name)[1:]
 
 
 def test_the_doctest_of_the_journal_holds():

@@ -11,7 +11,7 @@ from html import escape
 
 import ipywidgets
 
-from efflab.journal import Journal, JournalError
+from efflab.journal import Entry, Journal, JournalError, day_text
 from efflab.journal.journal import Kind
 from efflab.questions import Prediction, Verdict
 from efflab.widgets.controls import number_format
@@ -21,6 +21,7 @@ from efflab.widgets.readout import ReadOut
 Answer = float | str
 LOOK_BELOW = "Now look below."
 TOO_BUSY = "The machine was too busy to answer your prediction"
+KEPT = "The answer is that of {day}; a new one takes its place."
 PREDICT_FIRST = "Predict first: lock in what you expect, or skip."
 
 
@@ -83,7 +84,8 @@ class Panel(Reopened, ipywidgets.VBox):
 class Gate(Panel):
     """A prediction, made before anything is seen: lock in or skip, and whoever waits is told.
 
-    `answer` is the prediction, or None when it was skipped; `is_open` once either happened.
+    `answer` is the prediction, or None when it was skipped; `is_open` once either happened. After a restart both the
+    prediction and what was measured are there again; a new measurement takes the place of the kept one, once.
     """
 
     def __init__(self, question: Prediction, journal: Journal, *, chapter: str) -> None:
@@ -91,6 +93,7 @@ class Gate(Panel):
         self.is_open = False
         self.answer: Answer | None = None
         self.measured: Answer | None = None
+        self._is_kept = False  # whether `measured` is what the journal has from before
         self._next = LOOK_BELOW
         self._callbacks: list[Callable[[], object]] = []
         self._input = _input_for(question)
@@ -148,15 +151,18 @@ class Gate(Panel):
 
         Whether it was done now.
         """
-        if not self.is_open or self.measured is not None:
+        if not self.is_open or (self.measured is not None and not self._is_kept):
             return False
-        self.measured = measured
-        text = self.question.feedback_for(self.answer, measured)
-        self._feedback.value = f"<div class='efflab-verdict' role='status'>{with_code(text)}</div>"
-        self._ask_what_was_seen()
+        self._show_answer(measured, self.question.feedback_for(self.answer, measured))
+        self._is_kept = False
         found = measured if isinstance(measured, str) else float(measured)
         self.keep_in(self.journal, "measured", self.question.id, found, chapter=self.chapter)
         return True
+
+    def _show_answer(self, measured: Answer, text: str) -> None:
+        self.measured = measured
+        self._feedback.value = f"<div class='efflab-verdict' role='status'>{with_code(text)}</div>"
+        self._ask_what_was_seen()
 
     def _ask_what_was_seen(self) -> None:
         if self._seen_box not in self._question.children:
@@ -171,19 +177,32 @@ class Gate(Panel):
         self._keep.description = "Written down"
 
     def _remember(self) -> None:
-        """Take up the prediction that was made before a restart, and the sentence that was written."""
+        """Take up the prediction that was made before a restart, its answer, and the sentence that was written."""
         try:
             made = self.journal.latest("prediction", self.question.id, chapter=self.chapter)
+            found = self.journal.latest("measured", self.question.id, chapter=self.chapter)
             written = self.journal.latest("answer", self.question.id, chapter=self.chapter)
         except JournalError as error:
             self.show_error(error)
             return
         if made is not None and isinstance(made.value, (int, float, str)):
             self._open(made.value)
+            if found is not None:
+                self._take_up(found)
         if written is not None and isinstance(written.value, str):
             self._seen.value, self._keep.description = written.value, "Written down"
             if self.is_open:
                 self._ask_what_was_seen()
+
+    def _take_up(self, found: Entry) -> None:
+        if not isinstance(found.value, (int, float, str)):
+            return
+        try:
+            text = self.question.feedback_for(self.answer, found.value)
+        except ValueError:  # the question was another one then
+            return
+        self._show_answer(found.value, f"{text} {KEPT.format(day=day_text(found.at))}")
+        self._is_kept = True
 
     def _open(self, answer: Answer | None) -> None:
         self.is_open, self.answer = True, answer

@@ -1,9 +1,10 @@
 """Predictions, quizzes and verdicts: what a learner answers is kept, judged and said back."""
 
+import ipywidgets
 import pytest
 
 from efflab import questions
-from efflab.journal import Journal
+from efflab.journal import Journal, day_text
 from efflab.questions import Verdict
 from efflab.widgets.asking import Checked, Gate, verdict_html
 from efflab.widgets.quiz import QuizView
@@ -78,6 +79,51 @@ def test_the_prediction_is_compared_with_the_measurement_once(gate, journal):
     assert [e.value for e in journal.entries(chapter="03", kind="measured", name="accuracy_at_80")] == [93.2]
     gate.write_down("flat, then a cliff")
     assert journal.latest("answer", "accuracy_at_80", chapter="03").value == "flat, then a cliff"
+
+
+def test_a_measured_answer_is_beside_its_prediction_again_after_a_restart(gate, journal):
+    gate.lock_in(71.0)
+    gate.reveal(93.2)
+    kept = journal.latest("measured", "accuracy_at_80")
+    again = Gate(gate.question, Journal(journal.path), chapter="03")
+    assert again.measured == 93.2
+    assert "You predicted 71 %, measured is 93.2 %" in again._feedback.value
+    assert f"The answer is that of {day_text(kept.at)}; a new one takes its place." in again._feedback.value
+    assert again._seen_box in again._question.children
+    again.say_next("Now set the bits to 16.")
+    assert "93.2" in again._feedback.value
+    assert journal.entries(kind="measured") == (kept,)  # nothing was written for that
+
+
+def test_a_gate_stands_in_a_box_as_every_widget_does(gate):
+    assert "Gate(" in repr(ipywidgets.VBox([gate]))  # a method of ours that hides one of a widget would raise here
+
+
+def test_a_new_measurement_takes_the_place_of_a_kept_one_once(gate, journal):
+    gate.lock_in(71.0)
+    gate.reveal(93.2)
+    again = Gate(gate.question, Journal(journal.path), chapter="03")
+    assert again.reveal(72.5)
+    assert not again.reveal(10.0)
+    assert "measured is 72.5 %" in again._feedback.value
+    assert "The answer is that of" not in again._feedback.value
+    assert [e.value for e in journal.entries(kind="measured")] == [93.2, 72.5]
+
+
+@pytest.mark.parametrize("value", ["a word", None, [1], True])
+def test_a_kept_answer_that_fits_no_longer_is_left_out(gate, journal, value):
+    gate.lock_in(71.0)
+    journal.record("measured", "accuracy_at_80", value, chapter="03")
+    again = Gate(gate.question, Journal(journal.path), chapter="03")
+    assert (again.is_open, again.measured) == (True, None)
+    assert "Locked in. Now look below." in again._feedback.value
+
+
+def test_a_skipped_prediction_is_asked_again_after_a_restart(gate, journal):
+    gate.skip()
+    gate.reveal(93.2)
+    again = Gate(gate.question, Journal(journal.path), chapter="03")
+    assert (again.is_open, again.measured, again._feedback.value) == (False, None, "")
 
 
 def test_nothing_written_is_said_and_a_sentence_survives_a_restart(gate, journal):
