@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from efflab.budget import RecipeBudget, StoppedError
+from efflab.journal import Entry, day_text
 from efflab.lab import Lab
 from efflab.questions import Verdict
 from efflab.recipe import from_json
-from efflab.scoreboard import Run, select
+from efflab.scoreboard import Run, recipe_words, select
 from efflab.training import Progress
 
 
@@ -38,6 +39,23 @@ class HandedIn:
             f"The journal says {told} {task.score_name}; run again from the start, it has {now} (measured), which "
             "counts. Another machine or version gives other numbers; so does an entry that somebody changed."
         )
+
+
+def told_before(checks: Iterable[Entry]) -> str:
+    """What a journal's checks of a budget tell: the newest that passed, or else the newest; "" where there is none.
+
+    Example:
+        >>> told_before([Entry(1, "2026-11-29T18:20:05.123Z", "18", "check", "under_20_kb", {"passed": False})])
+        'Tried before, on 29 November 2026: not met yet.'
+    """
+    told = [(entry, entry.value) for entry in checks if isinstance(entry.value, dict)]
+    passed = [(entry, value) for entry, value in told if value.get("passed") is True]
+    if not told:
+        return ""
+    entry, value = (passed or told)[-1]
+    recipe, day = value.get("recipe"), day_text(entry.at)
+    tail = f", with: {recipe_words(recipe)}" if isinstance(recipe, str) else ""
+    return f"Met before, on {day}{tail}." if passed else f"Tried before, on {day}: not met yet."
 
 
 def candidates(runs: Iterable[Run], lab: Lab) -> tuple[Run, ...]:

@@ -5,7 +5,7 @@ import support
 
 from efflab import Lab, fine_tune, prune_weights, step, to_json
 from efflab.budget import PackedBudget, RecordBudget, StoppedError
-from efflab.capstone import candidates, hand_in
+from efflab.capstone import candidates, hand_in, told_before
 from efflab.journal import Entry
 from efflab.questions import Verdict
 from efflab.scoreboard import Run, judged_entry, runs_of
@@ -107,3 +107,27 @@ def test_a_record_asks_for_a_mean_over_seeds(lab):
     assert met.passed
     assert f"{100 * mean:.2f} % accuracy on average over 2 seeds" in met.message
     assert not hand_in(run_of(lab), lab, RecordBudget(10**6, mean + 1e-6, n_seeds=2)).verdict.passed
+
+
+def check(day: int, value: object) -> Entry:
+    return Entry(day, f"2026-11-{day:02}T10:00:00.000Z", "18", "check", "under_20_kb", value)
+
+
+def test_the_newest_check_that_passed_is_told_or_else_the_newest_try():
+    recipe = to_json((CUT, TUNE))
+    missed = [check(day, {"passed": False, "recipe": recipe}) for day in (1, 4)]
+    met = [check(2, {"passed": True, "recipe": "old"}), check(3, {"passed": True, "recipe": recipe})]
+    assert told_before([]) == ""
+    assert told_before(missed) == "Tried before, on 4 November 2026: not met yet."
+    told = "Met before, on 3 November 2026, with: prune_weights(sparsity=0.5), then fine_tune(epochs=1)."
+    assert told_before([missed[0], *met, missed[1]]) == told
+
+
+@pytest.mark.parametrize("value", ["passed", None, 1, [True]])
+def test_a_check_that_somebody_changed_is_not_told(value):
+    assert told_before([check(1, value)]) == ""
+
+
+def test_a_check_without_a_recipe_is_told_without_one():
+    assert told_before([check(1, {"passed": True})]) == "Met before, on 1 November 2026."
+    assert told_before([check(1, {"passed": "yes", "recipe": 3})]) == "Tried before, on 1 November 2026: not met yet."

@@ -38,6 +38,7 @@ NEIGHBOURS = {
     ("budget", "recipe"): "it judges what a recipe makes",
     ("budget", "questions"): "its judgement is a verdict, like that of an exercise",
     ("capstone", "budget"): "what is handed in is judged by a budget",
+    ("capstone", "journal"): "earlier tries of a budget are entries of the journal",
     ("capstone", "lab"): "its recipe runs again in a lab",
     ("capstone", "questions"): "the judgement is a verdict",
     ("capstone", "recipe"): "the journal keeps recipes as JSON",

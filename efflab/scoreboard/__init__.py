@@ -8,7 +8,7 @@
 """
 
 from efflab.scoreboard.front import COSTS, Cost, cost_of, front, select, unbeaten
-from efflab.scoreboard.recipes import recipe_text
+from efflab.scoreboard.recipes import recipe_text, recipe_words
 from efflab.scoreboard.runs import Run, Unread, judged_entry, newest_of_each, opened_entry, run_entry, runs_of
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "newest_of_each",
     "opened_entry",
     "recipe_text",
+    "recipe_words",
     "run_entry",
     "runs_of",
     "select",

@@ -27,6 +27,15 @@ def recipe_text(recipe: str) -> str:
     return ", then ".join(_step_text(one.technique, one.settings) for one in entries_of(recipe))
 
 
+def recipe_words(recipe: str) -> str:
+    """A recipe in words, or as it is where it is none; that of a language model's serving is a list of settings."""
+    try:
+        check_recipe_text(recipe)
+    except ValueError:
+        return recipe
+    return recipe_text(recipe)
+
+
 def _step_text(technique: str, settings: Mapping[str, Any]) -> str:
     usual = TECHNIQUES[technique].defaults if technique in TECHNIQUES else {}
     told = [f"{k}={v}" for i, (k, v) in enumerate(settings.items()) if i == 0 or usual.get(k) != v]

@@ -15,7 +15,7 @@ from efflab.scoreboard.drawing import draw_front
 from efflab.scoreboard.embedded import embed
 from efflab.scoreboard.front import COSTS, select
 from efflab.scoreboard.page import page, paragraph, section, table
-from efflab.scoreboard.recipes import check_recipe_text, recipe_text
+from efflab.scoreboard.recipes import recipe_words
 from efflab.scoreboard.runs import Run
 from efflab.scoreboard.story import (
     Answered,
@@ -153,7 +153,7 @@ def _answer_row(one: Answered) -> tuple[str, ...]:
 
 def _tried_row(one: Tried) -> tuple[str, ...]:
     result = "passed" if one.passed else "not passed"
-    return one.chapter, one.id, result, f"{one.n_passed} of {one.n_cases}", str(one.n_tries), _words(one.recipe)
+    return one.chapter, one.id, result, f"{one.n_passed} of {one.n_cases}", str(one.n_tries), recipe_words(one.recipe)
 
 
 def _opened_row(one: Opened) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _opened_row(one: Opened) -> tuple[str, ...]:
     better = "not known" if one.better is None else f"{100 * one.better:+.1f} points"
     if one.optimism is not None:
         better += f" ({100 * one.optimism.low:+.1f} to {100 * one.optimism.high:+.1f}): {one.optimism.verdict}"
-    return one.chapter, one.network or "not known", _words(one.recipe), _percent(one.test), validation, better
+    return one.chapter, one.network or "not known", recipe_words(one.recipe), _percent(one.test), validation, better
 
 
 def _runs(story: Story) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _run_row(run: Run) -> tuple[str, ...]:
     file = NONE if run.file_bytes is None else size(run.file_bytes)
     base_ms, ms = (NONE if one is None else f"{three(one)} ms" for one in (run.base_ms, run.ms))
     taught = f", taught by {run.teacher}" if run.teacher else ""
-    words = (run.chapter, run.network or NONE, f"{_words(run.recipe)}{taught}")
+    words = (run.chapter, run.network or NONE, f"{recipe_words(run.recipe)}{taught}")
     return (*words, seed, score, size(run.packed_bytes), macs, file, batch, base_ms, ms)
 
 
@@ -213,12 +213,3 @@ def _option(quiz: Quiz, key: str) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
-
-
-def _words(recipe: str) -> str:
-    """A recipe in words, or as it is where it is none; that of a language model's serving is a list of settings."""
-    try:
-        check_recipe_text(recipe)
-    except ValueError:
-        return recipe
-    return recipe_text(recipe)

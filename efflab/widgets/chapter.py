@@ -229,7 +229,7 @@ class Chapter:
         def keep(verdict: Verdict, recipe: str) -> Checked:
             return self._checked(id, verdict, recipe)
 
-        return HandIn(lab, budget, self.journal, keep, chapter=self.chapter)
+        return HandIn(id, lab, budget, self.journal, keep, chapter=self.chapter)
 
     def judge_serving(self, serving: Serving, budget: ServingBudget) -> Checked:
         """Say whether a language model, served like this, meets a budget; all of it is computed.

@@ -6,7 +6,7 @@ from html import escape
 import ipywidgets
 
 from efflab.budget import RecipeBudget, StoppedError
-from efflab.capstone import HandedIn, candidates, hand_in
+from efflab.capstone import HandedIn, candidates, hand_in, told_before
 from efflab.figures.text import score_text
 from efflab.journal import Entry, Journal, JournalError
 from efflab.lab import Lab
@@ -27,16 +27,18 @@ STOPPED = "<b>Stopped.</b> Nothing was judged: hand in once more, and let the re
 
 
 class HandIn(Panel):
-    """The runs that can be handed in for a budget. Make one with `chapter.hand_in(...)`.
+    """The runs that can be handed in for a budget, and how it went before. Make one with `chapter.hand_in(...)`.
 
-    keep: writes the verdict down: verdict, recipe as JSON. `handed_in` is what was judged last, or None.
+    id: the name of the budget in the journal. keep: writes the verdict down: verdict, recipe as JSON. `handed_in` is
+    what was judged last, or None.
     """
 
-    def __init__(self, lab: Lab, budget: RecipeBudget, journal: Journal, keep: Keep, *, chapter: str) -> None:
+    def __init__(self, id: str, lab: Lab, budget: RecipeBudget, journal: Journal, keep: Keep, *, chapter: str) -> None:
         self.handed_in: HandedIn | None = None
         self._known: tuple[Run, ...] = ()
+        self._before = ""
         self._is_judging = False
-        self.lab, self.budget, self.journal, self.chapter = lab, budget, journal, chapter
+        self.id, self.lab, self.budget, self.journal, self.chapter = id, lab, budget, journal, chapter
         self._keep = keep
         self.choice = ipywidgets.Dropdown(options=[], layout=wide())
         self._text = ipywidgets.HTML()
@@ -63,11 +65,12 @@ class HandIn(Panel):
         self.clear_error()
         try:
             self._known, _ = runs_of(self.journal.entries(kind="run"))
+            self._before = told_before(self.journal.entries(self.chapter, "check", self.id))
         except JournalError as error:
             self.show_error(error)
             return
         self._offer()
-        self._tell(CHOOSE if self.runs else NO_RUN.format(lab=self.lab.name, data=self.lab.data.name))
+        self._invite()
 
     def offer_new(self, entry: Entry) -> None:
         """Offer a run that was just measured, too; what is said of an earlier one stays."""
@@ -78,7 +81,7 @@ class HandIn(Panel):
         self._known = (*self._known, *new)
         self._offer()
         if was_empty and self.runs:
-            self._tell(CHOOSE)
+            self._invite()
 
     def _offer(self) -> None:
         found = candidates(self._known, self.lab)
@@ -89,7 +92,7 @@ class HandIn(Panel):
         """Run the recipe of the run that is chosen again, and judge it."""
         run = self.choice.value
         if run is None:
-            self._tell(NO_RUN.format(lab=self.lab.name, data=self.lab.data.name))
+            self._invite()
             return
         self._start(lambda progress: hand_in(run, self.lab, self.budget, progress))
 
@@ -144,6 +147,10 @@ class HandIn(Panel):
     def _fail(self, error: BaseException) -> None:
         self._text.value = "<div class='efflab-verdict efflab-failed'><b>Not yet.</b> This recipe did not run:</div>"
         self.show_error(error)
+
+    def _invite(self) -> None:
+        invitation = CHOOSE if self.runs else NO_RUN.format(lab=self.lab.name, data=self.lab.data.name)
+        self._tell("\n".join(text for text in (self._before, invitation) if text))
 
     def _tell(self, text: str) -> None:
         self._text.value = f"<div class='efflab-verdict'>{escape(text)}</div>"

@@ -7,7 +7,7 @@ import support
 
 from efflab import Lab, fine_tune, prune_weights, step, to_json
 from efflab.budget import PackedBudget
-from efflab.journal import Journal
+from efflab.journal import Journal, day_text
 from efflab.scoreboard import judged_entry
 from efflab.widgets import Chapter
 from efflab.widgets.hand_in import CHOOSE, HandIn
@@ -90,6 +90,28 @@ def test_what_is_handed_in_runs_again_and_its_verdict_is_written_down(chapter, l
     assert panel.readout.sentence == "The budget is met."
     kept = chapter.journal.latest("check", "under_20_kb", chapter="03").value
     assert (kept["passed"], kept["recipe"]) == (True, to_json((CUT, TUNE)))
+
+
+def test_a_new_panel_says_that_the_budget_was_met_before_with_which_recipe_and_when(chapter, lab):
+    write(chapter, lab, CUT, TUNE)
+    first = chapter.hand_in("under_20_kb", lab, ALL)
+    assert "before, on" not in first._text.value
+    after(first.hand_in)
+    assert "before, on" not in first._text.value  # what is said is of this try
+    chapter.journal.record("check", "under_20_kb", {"passed": False}, chapter="03")
+    chapter.journal.record("check", "of_another", {"passed": True, "recipe": "another"}, chapter="03")
+    day = day_text(chapter.journal.latest("check", "under_20_kb").at)
+    again = Chapter("03", journal=Journal(chapter.journal.path)).hand_in("under_20_kb", lab, ALL)
+    told = f"Met before, on {day}, with: prune_weights(sparsity=0.5), then fine_tune(epochs=1).\n{CHOOSE}"
+    assert told in again._text.value
+    assert len(chapter.journal.entries(kind="check")) == 3  # nothing was written for that
+
+
+def test_a_new_panel_says_that_the_budget_was_tried_before(chapter, lab):
+    write(chapter, lab, CUT)
+    entry = chapter.journal.record("check", "under_20_kb", {"passed": False}, chapter="03")
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    assert f"Tried before, on {day_text(entry.at)}: not met yet.\n{CHOOSE}" in panel._text.value
 
 
 def test_a_typed_score_is_told_and_a_budget_that_is_missed_says_by_what(chapter, lab):
