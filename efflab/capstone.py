@@ -7,7 +7,7 @@ judgement is that of this machine, now, and it says whether the journal told the
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from efflab.budget import RecipeBudget, StoppedError
+from efflab.budget import DeployedBudget, PackedBudget, RecipeBudget, RecordBudget, StoppedError, TaughtBudget
 from efflab.journal import Entry, day_text
 from efflab.lab import Lab
 from efflab.questions import Verdict
@@ -58,11 +58,30 @@ def told_before(checks: Iterable[Entry]) -> str:
     return f"Met before, on {day}{tail}." if passed else f"Tried before, on {day}: not met yet."
 
 
-def candidates(runs: Iterable[Run], lab: Lab) -> tuple[Run, ...]:
-    """The runs of this lab's base and teacher on its data, the newest of each recipe and seed, the best score first."""
+def candidates(runs: Iterable[Run], lab: Lab, budget: RecipeBudget) -> tuple[Run, ...]:
+    """The runs of this lab's base and teacher on its data, the newest of each recipe and seed.
+
+    First those whose bytes keep to the budget, as far as the journal knows them, and among these the best score.
+    """
     found = select(runs, data=lab.data.name, network=lab.name)
     newest = {(run.recipe, run.seed): run for run in found if run.teacher in ("", lab.own_teacher)}
-    return tuple(sorted(newest.values(), key=lambda run: (-run.score, run.packed_bytes)))
+    return tuple(sorted(newest.values(), key=lambda run: (_place(run, budget), -run.score, run.packed_bytes)))
+
+
+def _place(run: Run, budget: RecipeBudget) -> int:
+    """0 where the bytes that the journal has of a run keep to a budget or it has no limit of them, 2 where they do not.
+
+    1 where nobody weighed the file that the budget limits.
+    """
+    if isinstance(budget, DeployedBudget):
+        n = run.file_bytes
+    elif isinstance(budget, PackedBudget | RecordBudget | TaughtBudget):
+        n = run.packed_bytes
+    else:
+        return 0
+    if n is None:
+        return 1
+    return 0 if n <= budget.n_bytes else 2
 
 
 def hand_in(run: Run, lab: Lab, budget: RecipeBudget, progress: Progress | None = None) -> HandedIn:

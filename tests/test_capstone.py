@@ -4,7 +4,7 @@ import pytest
 import support
 
 from efflab import Lab, fine_tune, prune_weights, step, to_json
-from efflab.budget import PackedBudget, RecordBudget, StoppedError
+from efflab.budget import DeployedBudget, FasterBudget, PackedBudget, RecordBudget, StoppedError, TaughtBudget
 from efflab.capstone import candidates, hand_in, told_before
 from efflab.journal import Entry
 from efflab.questions import Verdict
@@ -97,7 +97,18 @@ def test_candidates_are_the_newest_of_each_recipe_and_seed_and_the_best_comes_fi
     old, new, better = run_of(lab, id=1), run_of(lab, id=2), run_of(lab, (CUT,), id=3, score=0.99)
     seeded, stranger = run_of(lab, id=4, seed=7, score=0.1), run_of(lab, id=5, network="another-net")
     taught = run_of(lab, id=6, teacher="Network 0123abcd", score=0.98)
-    assert candidates([old, new, better, seeded, stranger, taught], lab) == (better, new, seeded)
+    assert candidates([old, new, better, seeded, stranger, taught], lab, Watching()) == (better, new, seeded)
+
+
+def test_candidates_whose_bytes_keep_to_the_budget_come_first(lab):
+    best = run_of(lab, (CUT,), id=1, score=0.99, packed_bytes=61_748, file_bytes=20_000)
+    fair = run_of(lab, (TUNE,), id=2, score=0.8, packed_bytes=20_000, file_bytes=20_001)
+    good = run_of(lab, (CUT, TUNE), id=3, score=0.9, packed_bytes=19_999)  # nobody weighed its file
+    runs = [good, fair, best]
+    for packed in (PackedBudget(20_000, lost=0.01), RecordBudget(20_000, 0.9), TaughtBudget(20_000, gained=0.01)):
+        assert candidates(runs, lab, packed) == (good, fair, best)
+    assert candidates(runs, lab, DeployedBudget(20_000, ms=0.2, lost=0.04)) == (best, good, fair)
+    assert candidates(runs, lab, FasterBudget(1.8, lost=0.1)) == (best, good, fair)  # has no limit of bytes
 
 
 def test_a_record_asks_for_a_mean_over_seeds(lab):

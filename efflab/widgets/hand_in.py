@@ -15,12 +15,15 @@ from efflab.recipe import Recipe, from_json, to_json
 from efflab.scoreboard import Run, recipe_text, run_entry, runs_of
 from efflab.training import Progress
 from efflab.widgets.asking import Checked, Panel, verdict_html
-from efflab.widgets.parts import button, offer, wide
+from efflab.widgets.parts import button, line, line_text, offer, wide
 from efflab.widgets.running import Running
 from efflab.widgets.worker import Turns, worker
 
 Keep = Callable[[Verdict, str], Checked]
-LABEL = "Your runs as the journal has them, the best first: packed bytes are computed, all else was measured"
+LABEL = (
+    "Your runs as the journal has them: first those whose bytes keep to the budget, then by score. "
+    "Packed bytes are computed, all else was measured"
+)
 NO_RUN = "No run of {lab} on {data} is in the journal yet: press Run in a bench above."
 CHOOSE = "Choose a run, and hand it in: its recipe runs again from the start, and what comes out is judged."
 STOPPED = "<b>Stopped.</b> Nothing was judged: hand in once more, and let the recipe run to its end."
@@ -41,6 +44,7 @@ class HandIn(Panel):
         self.id, self.lab, self.budget, self.journal, self.chapter = id, lab, budget, journal, chapter
         self._keep = keep
         self.choice = ipywidgets.Dropdown(options=[], layout=wide())
+        self._recipe = line("")
         self._text = ipywidgets.HTML()
         self._running = Running("Running the recipe again", "end the training; nothing is judged")
         again = button(
@@ -48,16 +52,17 @@ class HandIn(Panel):
         )
         self._button = button("Hand in", self.hand_in, "runs its recipe again, and judges what comes out")
         label = ipywidgets.HTML(f"<span class='efflab-label'>{LABEL}</span>")
-        box = ipywidgets.VBox([label, self.choice, ipywidgets.HBox([again, self._button])])
+        box = ipywidgets.VBox([label, self.choice, self._recipe, ipywidgets.HBox([again, self._button])])
         box.add_class("efflab-question")
         box.add_class("efflab-control")
         super().__init__([box, self._running, self._text])
+        self.choice.observe(lambda _: self._show_recipe(), "value")
         self.read_again()
         journal.on_record(self.offer_new)
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """What can be handed in, the best score first."""
+        """What can be handed in: first what keeps to the bytes of the budget, then by score."""
         return tuple(run for _, run in self.choice.options)
 
     def read_again(self) -> None:
@@ -84,9 +89,14 @@ class HandIn(Panel):
             self._invite()
 
     def _offer(self) -> None:
-        found = candidates(self._known, self.lab)
+        found = candidates(self._known, self.lab, self.budget)
         offer(self.choice, [(_words(run, self.lab), run) for run in found])
         self._button.disabled = not found or self._is_judging
+
+    def _show_recipe(self) -> None:
+        """The whole recipe of the run that is chosen: the closed list cuts it."""
+        run = self.choice.value
+        self._recipe.value = line_text(f"The recipe of the chosen run: {recipe_text(run.recipe)}" if run else "")
 
     def hand_in(self) -> None:
         """Run the recipe of the run that is chosen again, and judge it."""
@@ -106,6 +116,7 @@ class HandIn(Panel):
 
     def _start(self, work: Callable[[Progress], HandedIn]) -> None:
         self.clear_error()
+        self.readout.sentence = ""  # what was said of the last one
         progress = self._running.start()
         worker().submit((id(self), "hand in"), lambda stale: self._judge(work, progress), on_error=self._fail)
 

@@ -60,6 +60,28 @@ def test_runs_are_offered_with_what_the_journal_says_the_best_first(chapter, lab
     assert panel.choice.value.score == 0.5  # what was chosen stays chosen
 
 
+def test_runs_whose_bytes_keep_to_the_budget_are_offered_first_and_the_label_says_so(chapter, lab):
+    write(chapter, lab, CUT, score=0.5, packed_bytes=20_000)
+    write(chapter, lab, TUNE, score=0.9, packed_bytes=61_748)
+    panel = chapter.hand_in("under_20_kb", lab, PackedBudget(20_000, lost=0.01))
+    assert [run.packed_bytes for run in panel.runs] == [20_000, 61_748]
+    assert panel.choice.value.packed_bytes == 20_000
+    assert "first those whose bytes keep to the budget" in panel.children[0].children[0].value
+
+
+def test_the_whole_recipe_of_the_chosen_run_stands_below_the_list(chapter, lab):
+    panel = chapter.hand_in("under_20_kb", lab, ALL)
+    assert "recipe" not in panel._recipe.value
+    write(chapter, lab, CUT, score=0.5)
+    write(chapter, lab, CUT, TUNE, score=0.9)
+    told = "The recipe of the chosen run: prune_weights(sparsity=0.5)"
+    assert f"{told}<" in panel._recipe.value
+    panel.choice.value = panel.runs[0]
+    assert f"{told}, then fine_tune(epochs=1)<" in panel._recipe.value
+    box = panel.children[0].children
+    assert box.index(panel._recipe) == box.index(panel.choice) + 1
+
+
 def test_a_run_of_another_notebook_is_offered_once_the_journal_is_read_again(chapter, lab):
     panel = chapter.hand_in("under_20_kb", lab, ALL)
     other = Journal(chapter.journal.path)
@@ -122,6 +144,20 @@ def test_a_typed_score_is_told_and_a_budget_that_is_missed_says_by_what(chapter,
     assert "Not met" in panel._text.value
     assert "The journal says 99.99 %" in panel._text.value
     assert chapter.journal.latest("check", "under_20_kb", chapter="03").value["passed"] is False
+
+
+@pytest.mark.parametrize("act", ["hand_in", "run_and_hand_in"])
+def test_the_sentence_on_the_last_one_goes_away_when_the_next_begins(chapter, lab, act):
+    write(chapter, lab, CUT)
+    panel = chapter.hand_in("under_20_kb", lab, PackedBudget(10, lost=1.0))
+    after(panel.hand_in)
+    assert panel.readout.sentence == "The budget is not met yet."
+    said = []
+    panel.readout.observe(lambda change: said.append(change["new"]), "sentence")
+    getattr(panel, act)(*(((CUT,),) if act == "run_and_hand_in" else ()))
+    assert said[0] == ""  # at once, before the worker has answered
+    worker().wait(SECONDS)
+    assert said == ["", "The budget is not met yet."]
 
 
 def test_a_recipe_is_run_written_down_and_handed_in_by_one_call(chapter, lab):
