@@ -5,10 +5,11 @@ from html import escape
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the page may load: nothing; a browser keeps to it even if something should slip through."""
+SHORT = 14
+"""Letters of a cell that stays on one line on paper, such as a count with its commas; longer ones may break."""
 STYLE = """
 :root { color-scheme: light dark; --line: #767676; --blue: #0072b2; --back: #fff; --fore: #000; }
 @media (prefers-color-scheme: dark) { :root { --line: #8f8f8f; --blue: #56b4e9; --back: #111; --fore: #eee; } }
-@media print { :root { --back: #fff; --fore: #000; --blue: #0072b2; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   background: var(--back); color: var(--fore); }
 .wide { overflow-x: auto; }
@@ -22,6 +23,17 @@ svg .front { stroke: var(--blue); stroke-width: 2; }
 svg circle { stroke: var(--blue); fill: none; stroke-width: 1.5; }
 svg circle.best { fill: var(--blue); }
 .blank { border: 1px solid var(--line); min-height: 5rem; margin: 0.3rem 0 1rem; }
+@page { size: landscape; margin: 1.2cm; }
+@media print {
+  :root { --back: #fff; --fore: #000; --blue: #0072b2; }
+  body { font-size: 10pt; max-width: none; margin: 0; padding: 0; }
+  .wide { overflow: visible; }
+  table { font-size: 7.5pt; line-height: 1.3; }
+  th, td { padding: 0.1rem 0.25rem; }
+  tbody { overflow-wrap: anywhere; }
+  .short { white-space: nowrap; }
+  tr, svg, .blank { break-inside: avoid; }
+}
 """
 
 
@@ -49,8 +61,7 @@ def paragraph(text: str) -> str:
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Texts in rows, the first column as the head of its row; a sentence where there is no row."""
     body = "".join(
-        f"<tr><th scope='row'>{escape(first)}</th>{''.join(f'<td>{escape(text)}</td>' for text in rest)}</tr>\n"
-        for first, *rest in rows
+        f"<tr><th scope='row'>{escape(first)}</th>{''.join(map(_cell, rest))}</tr>\n" for first, *rest in rows
     )
     if not body:
         return paragraph("None.")
@@ -59,3 +70,7 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         f"<div class='wide'><table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
         f"<tbody>{body}</tbody></table></div>\n"
     )
+
+
+def _cell(text: str) -> str:
+    return f"<td{' class=short' if len(text) <= SHORT else ''}>{escape(text)}</td>"
