@@ -23,6 +23,7 @@ from efflab.scoreboard.story import (
     Predicted,
     Story,
     Tried,
+    Written,
     is_number,
     questions_of,
     story_of,
@@ -34,6 +35,7 @@ MOST_LETTERS = 50
 """Of a file's name before its ending: no system takes names of any length."""
 NONE = "–"
 PREDICTED = ("chapter", "asked", "predicted", "came out here", "judgement")
+WRITTEN = ("chapter", "asked", "answer")
 ANSWERED = ("chapter", "asked", "first answer", "judgement", "tries")
 TRIED = ("chapter", "check", "result", "cases passed", "tries", "recipe")
 OPENED = (
@@ -123,8 +125,7 @@ def _parts(story: Story, entries: Sequence[Entry]) -> Iterator[str]:
         paragraph(f"{plural(len(story.predictions), 'question')}, {n_skipped} skipped."),
         table("The first answer counts, not one after a look.", PREDICTED, map(_prediction_row, story.predictions)),
     )
-    words = [(one.chapter, one.name, str(one.value)) for one in story.words]
-    yield section("In their own words", table("What they saw.", ("chapter", "question", "answer"), words))
+    yield section("In their own words", table("What they saw.", WRITTEN, map(_written_row, story.words)))
     yield section("Quiz", table("The first answer, and how it went on.", ANSWERED, map(_answer_row, story.answers)))
     yield section("Exercises and budgets", table("The best try of each.", TRIED, map(_tried_row, story.tried)))
     yield section(
@@ -143,6 +144,10 @@ def _prediction_row(one: Predicted) -> tuple[str, ...]:
     predicted = "skipped" if one.predicted is None else _shown(one.question, one.predicted)
     measured = "not yet" if one.measured is None else _shown(one.question, one.measured)
     return one.chapter, one.question.text if one.question else one.id, predicted, measured, judgement
+
+
+def _written_row(one: Written) -> tuple[str, ...]:
+    return one.chapter, f"{one.question.text} {one.question.seen}" if one.question else one.id, one.words
 
 
 def _answer_row(one: Answered) -> tuple[str, ...]:

@@ -49,6 +49,16 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a learner wrote in their own words on a prediction; `question` is None where nobody knows it."""
+
+    chapter: str
+    id: str
+    question: Prediction | None
+    words: str
+
+
+@dataclass(frozen=True)
 class Tried:
     """A check of a function, or a budget (then with the recipe of the best try): how often, and how far it came."""
 
@@ -88,7 +98,7 @@ class Story:
 
     predictions: tuple[Predicted, ...]
     answers: tuple[Answered, ...]
-    words: tuple[Entry, ...]
+    words: tuple[Written, ...]
     tried: tuple[Tried, ...]
     opened: tuple[Opened, ...]
     runs: tuple[Run, ...]
@@ -116,7 +126,12 @@ def story_of(entries: Sequence[Entry], questions: Mapping[str, Questions]) -> St
         answers=tuple(
             Answered(*key, quiz, tuple(str(one.value) for one in answers[key])) for key, quiz in quizzes.items()
         ),
-        words=tuple(one for key, those in answers.items() if key not in quizzes for one in those),
+        words=tuple(
+            Written(*key, _prediction(questions, *key), str(one.value))
+            for key, those in answers.items()
+            if key not in quizzes
+            for one in those
+        ),
         tried=tuple(_tried(*key, those) for key, those in _by_name(entries, "check").items()),
         opened=_opened(entries),
         runs=runs,
@@ -136,12 +151,16 @@ def _predictions(entries: Sequence[Entry], questions: Mapping[str, Questions]) -
     measured = _by_name(entries, "measured")
     found = []
     for (chapter, id), made in _by_name(entries, "prediction", "skip").items():
-        there = questions[chapter].predictions if chapter in questions else ()
-        question = next((one for one in there if one.id == id), None)
+        question = _prediction(questions, chapter, id)
         predicted = made[0].value if made[0].kind == "prediction" else None
         truth = measured[chapter, id][0].value if (chapter, id) in measured else None
         found.append(Predicted(chapter, id, question, predicted, truth, _is_close(question, predicted, truth)))
     return tuple(found)
+
+
+def _prediction(questions: Mapping[str, Questions], chapter: str, id: str) -> Prediction | None:
+    there = questions[chapter].predictions if chapter in questions else ()
+    return next((one for one in there if one.id == id), None)
 
 
 def _is_close(question: Prediction | None, predicted: Json, measured: Json) -> bool | None:

@@ -81,7 +81,8 @@ def test_each_thing_that_was_done_is_in_its_table():
     assert guess == ["03", load("03").prediction("accuracy_at_80").text, "71.0 %", "93.2 %", "not close"]
     assert skipped[2:] == ["skipped", "not yet", "–"]
     assert "2 questions, 1 skipped." in html
-    assert rows(html, "In their own words") == [["03", "accuracy_at_80", "flat, then a cliff"]]
+    asked = load("03").prediction("accuracy_at_80")
+    assert rows(html, "In their own words") == [["03", f"{asked.text} {asked.seen}", "flat, then a cliff"]]
     (answered,) = rows(html, "Quiz")
     assert answered[3:] == ["right at first", "1"]
     assert rows(html, "Exercises and budgets") == [
@@ -97,6 +98,11 @@ def test_each_thing_that_was_done_is_in_its_table():
     assert "Entry 11 should be a run and cannot be read: it has no fields." in html
     assert [html.count(f"{number}. {escape(text)}") for number, text in enumerate(RUBRIC, 1)] == [1, 1, 1]
     assert html.count("class='blank'") == 3
+
+
+def test_words_on_a_question_that_nobody_knows_stand_beside_its_name():
+    said = [entry("answer", "gone", "nothing"), entry("answer", "accuracy_at_80", "flat", chapter="99")]
+    assert rows(report(said), "In their own words") == [["03", "gone", "nothing"], ["99", "accuracy_at_80", "flat"]]
 
 
 def test_a_run_that_was_taught_by_another_network_than_its_base_says_so():

@@ -61,7 +61,7 @@ def test_quiz_answers_are_judged_at_the_first_and_the_last_try():
 
 def test_an_answer_to_a_prediction_is_in_the_learners_own_words():
     found = story(entry("answer", "accuracy_at_80", "flat, then a cliff"))
-    assert [one.value for one in found.words] == ["flat, then a cliff"]
+    assert [one.words for one in found.words] == ["flat, then a cliff"]
     assert found.answers == ()
 
 
