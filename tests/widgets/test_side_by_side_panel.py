@@ -403,9 +403,8 @@ def test_the_tabs_show_changed_images_agreement_and_runs(panel):
     )
     panel.stage.tabs.selected_index = 3
     worker().wait(SECONDS)
-    assert (
-        "distill_predictions(temperature=4.0, epochs=2, learning_rate=0.01), seed 0" in panel.stage.journal._table.value
-    )
+    runs = panel.stage.journal._table.value.replace("<wbr>", "")  # where a line may break
+    assert "distill_predictions(temperature=4.0, epochs=2, learning_rate=0.01), seed 0" in runs
     assert panel.last_error is None
 
 
