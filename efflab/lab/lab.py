@@ -212,8 +212,13 @@ class Lab(Measuring, Cuts, Grids, BitBudgets, Sweeps, Prefixes):
         """The recipe's network on the test data. Choose with validation data; open the test once, at the end.
 
         `n_test_openings` counts: whoever opens it often and keeps the best has turned it into validation data.
+
+        Raises:
+            ValueError: a training was stopped early, so that this is not yet what the recipe makes; or as `build`.
         """
         model = self.build(recipe)
+        if self.is_partial(recipe):
+            raise ValueError("the test data stay closed: a training was stopped early, train to its end first")
         self.n_test_openings += 1
         *_, evaluation = evaluate(model, self.data.test, self.data.task)
         return evaluation

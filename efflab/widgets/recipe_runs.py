@@ -24,7 +24,7 @@ from efflab.widgets.worker import Job, Stale, Turns, worker
 
 SEEDS = Range(2, 10, 1, "how often the recipe runs, from a seed of its own each time")
 EMPTY = "The recipe is empty: this is the base."
-TRAINING = "Training: the curve grows below."
+TRAINING = "Training: the curve grows under the picture of the steps."
 AFTER_ALL = "not measured yet: first all steps run"
 NOT_MEASURED = "not measured: a step cannot act, see its card"
 NOTHING_OPENED = "Nothing was opened: press Run first, and let the recipe run to its end."

@@ -22,6 +22,7 @@ from efflab.measure import compare, compute_size, evaluate
 from efflab.prune import fine_tune, prune_weights
 from efflab.recipe import TECHNIQUES, step
 from efflab.runtime import ExportError, export
+from efflab.training import Progress
 
 N_CLASSES = support.N_CLASSES
 
@@ -252,6 +253,15 @@ def test_a_recipe_that_cannot_be_built_opens_nothing(data):
     lab = Lab(nn.Sequential(nn.Flatten(), nn.LayerNorm(64)), sealed(data))
     with pytest.raises(ValueError, match="no layer whose weights can be pruned"):
         lab.open_test((step(prune_weights),))
+    assert lab.n_test_openings == 0
+
+
+def test_a_network_whose_training_was_stopped_opens_nothing(data):
+    lab, recipe, progress = Lab(support.tiny_cnn(), sealed(data)), (step(fine_tune, epochs=20),), Progress()
+    progress.on_record = lambda epoch: progress.stop()
+    lab.build(recipe, progress=progress)
+    with pytest.raises(ValueError, match="the test data stay closed: a training was stopped early"):
+        lab.open_test(recipe)
     assert lab.n_test_openings == 0
 
 

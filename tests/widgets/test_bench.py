@@ -149,6 +149,11 @@ def test_stop_ends_the_training_and_what_is_shown_says_so(lab, journal):
     worker().wait(SECONDS)
     assert bench.preview.is_partial
     assert "training stopped early" in bench.stage.tiles.value
+    bench.open_test()
+    worker().wait(SECONDS)
+    assert "the test data stay closed" in bench.readout.error
+    assert lab.n_test_openings == 0
+    assert journal.entries(kind="test_opened") == ()
 
 
 def test_a_technique_that_trains_shows_no_numbers_until_it_was_run_with_these_settings(lab, journal):
