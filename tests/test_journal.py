@@ -637,14 +637,15 @@ def test_a_sound_file_is_never_set_aside(journal):
     assert journal.path.exists()
 
 
+class Listener:
+    def __init__(self):
+        self.heard = []
+
+    def hear(self, entry):
+        self.heard.append((entry.id, entry.value))
+
+
 def test_whoever_listens_is_told_of_each_entry_that_was_saved_and_is_not_kept_alive(journal):
-    class Listener:
-        def __init__(self):
-            self.heard = []
-
-        def hear(self, entry):
-            self.heard.append((entry.id, entry.value))
-
     listener, gone = Listener(), Listener()
     journal.on_record(gone.hear)
     journal.on_record(listener.hear)
@@ -655,6 +656,18 @@ def test_whoever_listens_is_told_of_each_entry_that_was_saved_and_is_not_kept_al
     journal.record("skip", "a", 2, chapter="03")
     assert listener.heard == [(first.id, 1), (first.id + 1, 2)]
     assert heard == []
+
+
+def test_an_entry_that_could_not_be_written_at_first_is_told_once_it_is(journal, monkeypatch):
+    listener = Listener()
+    journal.on_record(listener.hear)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "insert", lambda *_: (_ for _ in ()).throw(OSError("no disk")))
+        with pytest.raises(JournalError):
+            journal.record("skip", "a", 1, chapter="03")
+    assert listener.heard == []
+    journal.record("skip", "a", 2, chapter="03")
+    assert [value for _, value in listener.heard] == [1, 2]
 
 
 def test_a_database_of_another_program_is_refused_and_not_touched(journal):

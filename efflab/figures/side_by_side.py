@@ -99,10 +99,7 @@ def _are_above(pairs: Sequence[Pair], teacher: Evaluation) -> bool:
 def _layout(end: int, task: Classification, *, starts_at_zero: bool) -> Json:
     ticks = {"dtick": 1} if end <= 15 else {}
     axis = {"title": {"text": "epoch"}, "range": [-ROOM * end, end * (1 + ROOM)], **FIXED}
-    scores = score_axis(task)
-    if not starts_at_zero:
-        title = {"text": f"{scores['title']['text']}, from {START} %"}
-        scores |= {"title": title, "range": [START, TOP + 2], "tickvals": list(range(START, TOP + 1, 10))}
+    scores = score_axis(task, 0 if starts_at_zero else START)
     return {"xaxis": axis | ticks, "yaxis": scores, "showlegend": True}
 
 

@@ -115,19 +115,24 @@ def _points(difference: float, task: Classification) -> str:
     return "as before" if fixed(difference * task.per_unit, 1) in ("0.0", "-0.0") else text
 
 
-def _time_text(one: "Prefix", prefixes: "Sequence[Prefix]") -> str:
-    """The time beside the base's, and the verdict; of the base its milliseconds, where the last step was timed."""
+def _time_parts(one: "Prefix", prefixes: "Sequence[Prefix]") -> tuple[str, str]:
+    """The time in percent of the base's, "" without one, and what to say of it; of the base the newest milliseconds."""
     timed = [other.report.speed for other in prefixes if other.report is not None]
     if not one.recipe and timed:
-        return f"100 %<br> {ms_text(timed[-1].base.median_ms)}"
+        return "100 %", ms_text(timed[-1].base.median_ms)
     if one.report is None:
-        return NOT_POSSIBLE if one.reason else NOT_YET
+        return "", NOT_POSSIBLE if one.reason else NOT_YET
     speed = one.report.speed  # the table has milliseconds and verdict in full
-    return f"{percent_text(speed.ratio, 0)}<br> {speed.verdict if speed.is_different else 'no difference'}"
+    return percent_text(speed.ratio, 0), speed.verdict if speed.is_different else "no difference"
+
+
+def _time_text(one: "Prefix", prefixes: "Sequence[Prefix]") -> str:
+    return "<br> ".join(part for part in _time_parts(one, prefixes) if part)
 
 
 def _time_said(one: "Prefix", prefixes: "Sequence[Prefix]") -> str:
-    return _time_text(one, prefixes).replace("100 %<br> ", "").replace("%<br>", "% of the base's time,")
+    percent, words = _time_parts(one, prefixes)
+    return f"{percent} of the base's time, {words}" if percent and one.recipe else words
 
 
 def _short(one: "Prefix") -> str:

@@ -95,11 +95,12 @@ class Journal:
         entry = _new_entry(kind, name, value, chapter)
         with self._lock:
             self._unsaved += (entry,)
-            saved = self.flush()[-1]
-        for one in self._told:
-            if tell := one():
-                tell(saved)
-        return saved
+            saved = self.flush()
+        for entry in saved:  # with those that could not be written before
+            for one in self._told:
+                if tell := one():
+                    tell(entry)
+        return saved[-1]
 
     def on_record(self, method: Callable[[Entry], object]) -> None:
         """Call an object's `method(entry)` after each entry that is recorded here, on the thread that records it.

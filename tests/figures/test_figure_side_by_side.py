@@ -75,20 +75,20 @@ def test_the_axes_move_once_when_both_are_above_half_so_that_a_gain_of_a_point_i
     assert len({layout.xaxis.range for layout in layouts}) == 1
     assert layouts[0].xaxis.range == pytest.approx((-0.09, 3.09))
     assert SCORES[0][1] == 0.5  # not above
-    assert [layout.yaxis.range for layout in layouts] == [(-2, 104)] * 5 + [(50, 102)] * 2
+    assert [layout.yaxis.range for layout in layouts] == [(-2, 104)] * 5 + [(49, 102)] * 2
     assert layouts[-1].yaxis.tickvals == (50, 60, 70, 80, 90, 100)
 
 
 def test_the_axis_begins_at_the_same_place_however_low_a_first_epoch_was(baseline):
     ends = {scores_axis(ending_at(first, 0.8), teacher=baseline).range for first in (0.12, 0.35, 0.49, 0.7)}
-    assert ends == {(50, 102)}
-    assert scores_axis(ending_at(0.7, 0.4), teacher=baseline).range == (50, 102)
+    assert ends == {(49, 102)}
+    assert scores_axis(ending_at(0.7, 0.4), teacher=baseline).range == (49, 102)
 
 
 def test_the_axis_stays_where_it_is_while_more_seeds_begin(baseline, over):
     before = [over(720, 800)]
     seen = [scores_axis(growing(*n, seed=1), before, teacher=baseline).range for n in [(0, 0), (1, 1), (2, 2), (4, 4)]]
-    assert seen == [(50, 102)] * 4
+    assert seen == [(49, 102)] * 4
 
 
 def test_an_axis_that_does_not_begin_at_zero_says_so_on_the_picture_and_in_its_sentence(baseline):
@@ -102,7 +102,7 @@ def test_what_ends_below_half_is_in_the_picture(evaluation, baseline):
     assert scores_axis(growing(4, 4), teacher=evaluation(320)).range == (-2, 104)
     assert scores_axis(ending_at(0.3, 0.45), teacher=baseline).range == (-2, 104)
     assert scores_axis(None, teacher=baseline).range == (-2, 104)
-    assert scores_axis(ending_at(1.0), teacher=evaluation(1000)).range == (50, 102)
+    assert scores_axis(ending_at(1.0), teacher=evaluation(1000)).range == (49, 102)
 
 
 def test_the_epochs_of_all_stages_are_on_the_axis(baseline):

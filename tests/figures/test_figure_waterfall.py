@@ -69,6 +69,7 @@ def test_times_come_one_by_one_and_the_base_has_that_beside_the_newest(prefixes)
     assert "2 fine tune: 1.62 kB packed, 50 % of the base's time, 2.0x faster, 94.0 %" in first.sentence
     same = waterfall([prefixes[0], timed(prefixes[1], 1.0), prefixes[2]], TASK)
     assert words(same)[1][1] == "100 %<br> no difference"
+    assert "1 prune weights: 1.62 kB packed, 100 % of the base's time, no difference, 50.0 %" in same.sentence
     assert same.table["to the base"][1] == "no measurable difference"
 
 

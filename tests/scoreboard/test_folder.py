@@ -306,3 +306,16 @@ def test_two_learners_of_one_name_are_two(journal, handed_in, tmp_path):
     other.record("skip", "accuracy_at_80", None, chapter="03")
     write_report(handed_in / "two.html", other, name="Ada")
     assert [one.file for one in summary(handed_in).learners] == ["one.html", "two.html"]
+
+
+def test_two_copies_that_went_on_apart_are_both_read(journal, handed_in, tmp_path):
+    other = tmp_path / "other.sqlite"
+    other.write_bytes(journal.path.read_bytes())  # to another laptop, say
+    journal.record("skip", "here", None, chapter="03")
+    there = Journal(other)
+    there.record("skip", "there", None, chapter="03")
+    write_report(handed_in / "here.html", journal, name="Ada")
+    write_report(handed_in / "there.html", there, name="Ada")
+    found = summary(handed_in)
+    assert [one.file for one in found.learners] == ["here.html", "there.html"]
+    assert found.not_read == ()

@@ -11,7 +11,7 @@ from efflab.lab import Report
 from efflab.lab.networks import fingerprint
 from efflab.measure import count_work
 from efflab.recipe import from_json, to_json
-from efflab.scoreboard import Run, judged_entry, opened_entry, recipe_text, run_entry, runs_of
+from efflab.scoreboard import Run, judged_entry, newest_of_each, opened_entry, recipe_text, run_entry, runs_of
 from tests import support
 from tests.scoreboard.entries import RECIPE, entry, run
 
@@ -171,3 +171,10 @@ def test_one_broken_recipe_is_found_however_often_it_comes():
 )
 def test_a_recipe_is_told_by_its_first_setting_and_what_is_unusual(recipe, text):
     assert recipe_text(recipe) == text
+
+
+def test_of_repeats_only_the_newest_stays_where_it_is_and_what_differs_stays_too():
+    made, _ = runs_of([run(id=0), run(id=1, packed_bytes=7), run(id=2), run(id=3, seed=7)])
+    assert [one.id for one in newest_of_each(made)] == [1, 2, 3]
+    made, _ = runs_of([run(id=0), run(id=1), run(id=2, packed_bytes=7), run(id=3)])
+    assert [one.id for one in newest_of_each(made)] == [2, 3]

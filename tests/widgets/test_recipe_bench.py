@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import support
 
 from efflab import Lab, fine_tune, prune_weights, quantize_weights, step, to_json, to_line
 from efflab.journal import Journal
+from efflab.lab.seeds import SeedRun
 from efflab.recipe import TECHNIQUES
 from efflab.runtime import ExportError
 from efflab.scoreboard import opened_entry, runs_of
-from efflab.widgets import Chapter, RecipeBench
+from efflab.widgets import Chapter, RecipeBench, recipe_runs
 from efflab.widgets.recipe_desk import EMPTY as NO_STEP
 from efflab.widgets.recipe_runs import EMPTY, NOTHING_OPENED
 from efflab.widgets.tiles import optimism_text
@@ -273,6 +275,19 @@ def test_the_journal_of_a_recipe_bench_draws_the_runs_over_their_bytes(bench):
     assert picture.figure.layout.xaxis.title.text == "size, packed (bytes, computed)"
     assert picture.sentence.startswith("Of 1 run, 1 not beaten in both")
     assert "The newest: " in picture.sentence
+
+
+def test_a_seed_whose_training_was_cut_short_is_not_written_down(bench, lab, monkeypatch):
+    after(bench.put, (TUNE,))
+    after(bench.run)
+    other = lab.with_seed(1)
+    whole = other.preview((TUNE,))
+    found = [SeedRun(other, replace(whole, is_partial=True), False), SeedRun(lab.with_seed(2), whole, False)]
+    monkeypatch.setattr(recipe_runs, "over_seeds", lambda *_, **__: iter(found))
+    after(bench.run_seeds)
+    runs, _ = runs_of(bench.journal.entries(kind="run"))
+    assert 1 not in {run.seed for run in runs}
+    assert 2 in {run.seed for run in runs}
 
 
 def test_several_seeds_are_points_with_a_mean(bench):
